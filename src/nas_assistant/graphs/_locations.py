@@ -1,0 +1,97 @@
+"""Where in the user's files a layer is created and called."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from nas_assistant.graphs._node import Location
+
+_ATTRIBUTE = "_nas_assistant_created"
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = ("torch", "keras", "tensorflow")
+
+
+@functools.cache
+def _is_library(file: str) -> bool:
+    if file.startswith("<"):
+        return True
+    parts = Path(file).parts
+    in_site = any(part in ("site-packages", "dist-packages") for part in parts)
+    return file.startswith(_PACKAGE) or (in_site and any(name in parts for name in _LIBRARIES))
+
+
+def _location(frame: FrameType) -> Location:
+    code, offset = frame.f_code, frame.f_lasti // 2
+    position = next(itertools.islice(code.co_positions(), offset, None), (None, None, None, None))
+    line, column = position[0], position[2]
+    return Location(code.co_filename, line or frame.f_lineno, column)
+
+
+def caller_location() -> Location | None:
+    """The innermost frame outside the frameworks and this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not _is_library(frame.f_code.co_filename):
+            return _location(frame)
+        frame = frame.f_back
+    return None
+
+
+def creator_location(layer: Any) -> Location | None:
+    """The innermost frame that constructs ``layer`` from outside its own constructor."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        if first is not layer and not _is_library(code.co_filename):
+            return _location(frame)
+        frame = frame.f_back
+    return None
+
+
+def created_at(layer: Any) -> Location | None:
+    """Where a layer was created, when :func:`record_creation` was active then."""
+    place = getattr(layer, "__dict__", {}).get(_ATTRIBUTE)
+    return place if isinstance(place, Location) else None
+
+
+@contextlib.contextmanager
+def record_creation() -> Iterator[None]:
+    """While active, PyTorch modules and Keras layers note the line that creates them.
+
+    Frameworks that are not loaded when it starts are left alone.
+    """
+    with contextlib.ExitStack() as stack:
+        if "torch" in sys.modules:
+            stack.enter_context(_record_torch())
+        if "keras" in sys.modules:
+            from nas_assistant.graphs._keras import record_keras_creation
+
+            stack.enter_context(record_keras_creation())
+        yield
+
+
+@contextlib.contextmanager
+def _record_torch() -> Iterator[None]:
+    import torch
+
+    original = torch.nn.Module.__init__
+
+    @functools.wraps(original)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> None:
+        if _ATTRIBUTE not in self.__dict__:
+            self.__dict__[_ATTRIBUTE] = creator_location(self)
+        original(self, *args, **kwargs)
+
+    torch.nn.Module.__init__ = noting  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.nn.Module.__init__ = original  # type: ignore[method-assign]

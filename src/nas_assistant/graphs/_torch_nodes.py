@@ -1,0 +1,83 @@
+"""How one call of a PyTorch operation becomes a node; shared by the tracer and the exporter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from nas_assistant.graphs._builder import GraphBuilder
+from nas_assistant.graphs._locations import created_at
+from nas_assistant.graphs._node import Location
+from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs._torch_calls import Call, describe
+
+
+def add_call(
+    builder: GraphBuilder,
+    call: Call,
+    sources: Sequence[int],
+    weights: Sequence[torch.Tensor],
+    *,
+    parameters: int,
+    layers: Sequence[tuple[str, torch.nn.Module]],
+    place: Location | None,
+) -> int:
+    """Add the node of one call.
+
+    Args:
+        builder: Takes the node.
+        call: The call.
+        sources: Ids of the nodes that it reads.
+        weights: Trainable tensors that it reads, directly or through constants.
+        parameters: How many of their numbers no earlier node has used.
+        layers: Names and modules that are running, outermost first.
+        place: Line of the forward pass.
+
+    Returns:
+        The node's id.
+    """
+    attributes = describe(call)
+    common: dict[str, Any] = {
+        "output_shape": sample_shape(call.output, call.batch),
+        "parameters": parameters,
+        "call": place,
+    }
+    attention = next((part for part in layers if isinstance(part[1], torch.nn.MultiheadAttention)), None)
+    if attention is not None:
+        name, layer = attention
+        return builder.fold(
+            name,
+            Operation.ATTENTION,
+            sources,
+            weight_shape=(3 * int(layer.embed_dim), int(layer.embed_dim)),
+            bias=layer.in_proj_bias is not None,
+            macs=attributes.get("macs", 0),
+            detail="multi_head_attention",
+            created=_layer_location(layer),
+            **common,
+        )
+    if weights and "weight_shape" not in attributes:
+        attributes["weight_shape"] = tuple(weights[0].shape)
+    name, innermost = layers[-1] if layers else ("", None)
+    return builder.add(
+        attributes.pop("op"),
+        sources,
+        layer=name,
+        detail=call.name,
+        created=_layer_location(innermost),
+        **common,
+        **attributes,
+    )
+
+
+def sample_shape(tensor: torch.Tensor, batch: int) -> tuple[int, ...]:
+    """Shape of one sample: the first axis left out when it is the batch."""
+    shape = tuple(int(size) for size in tensor.shape)
+    return shape[1:] if shape and shape[0] == batch else shape
+
+
+def _layer_location(layer: Any) -> Location | None:
+    """Where a layer of the framework's own was created; a user's block is not itself an operation."""
+    return created_at(layer) if type(layer).__module__.startswith("torch.") else None
