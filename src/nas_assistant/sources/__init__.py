@@ -1,0 +1,28 @@
+"""Finds the model in a user's file, and builds and runs it in a sandboxed process."""
+
+from __future__ import annotations
+
+from nas_assistant.sources._choose import EntryCall, choose_entry, parse_entry
+from nas_assistant.sources._entries import Entry, find_entries
+from nas_assistant.sources._features import sandbox_features
+from nas_assistant.sources._inspect import Inspection, inspect_model
+from nas_assistant.sources._limits import Limits
+from nas_assistant.sources._sandbox import Sandbox
+from nas_assistant.sources._source import parse_source, read_source
+from nas_assistant.sources._watch import Outcome
+
+__all__ = [
+    "Entry",
+    "EntryCall",
+    "Inspection",
+    "Limits",
+    "Outcome",
+    "Sandbox",
+    "choose_entry",
+    "find_entries",
+    "inspect_model",
+    "parse_entry",
+    "parse_source",
+    "read_source",
+    "sandbox_features",
+]

@@ -1,0 +1,75 @@
+"""In the child: builds the model of a file, runs it and answers with its graph as JSON."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from nas_assistant.errors import FailureKind
+from nas_assistant.graphs import record_creation
+from nas_assistant.sources._load import JobFailure, describe, load_module, make_object
+
+sys.dont_write_bytecode = True
+
+
+def answer(job: dict[str, Any]) -> bytes:
+    """Do one job.
+
+    Args:
+        job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``limits``.
+
+    Returns:
+        JSON: ``{"result": {...}}`` or ``{"failure": {"kind", "message", "line"}}``.
+    """
+    encode = json.dumps  # taken before user code can put another in its place
+    tempfile.tempdir = None
+    path = Path(job["path"])
+    try:
+        return encode({"result": _build_and_run(job, path)}).encode()
+    except BaseException as error:
+        limit = f"{job['limits']['memory_bytes'] / 2**30:.3g} GiB"
+        failure = describe(error, path, limit)
+        content = {"kind": failure.kind.value, "message": failure.message, "line": failure.line}
+        return encode({"failure": content}).encode()
+
+
+def _build_and_run(job: dict[str, Any], path: Path) -> dict[str, Any]:
+    _seed(job["seed"])
+    notes: list[str] = []
+    with record_creation():
+        module = load_module(path, job["source"])
+        model = make_object(module, job["entry"])
+    example = None
+    if job.get("data"):
+        from nas_assistant.sources._data import load_example
+
+        example = load_example(job["data"], notes)
+    _seed(job["seed"])
+    if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
+        from nas_assistant.sources._run_torch import run
+    elif "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model):
+        from nas_assistant.sources._run_keras import run
+    else:
+        raise JobFailure(
+            FailureKind.IMPORT,
+            f"{path.name}: {job['entry']} gives {_kind(model)}, not an nn.Module or a keras.Model",
+        )
+    return run(model, job, example, notes) | {"notes": notes}
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(seed % 2**32)

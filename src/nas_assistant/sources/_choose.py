@@ -1,0 +1,147 @@
+"""Chooses the model of a file that is meant, by rule or by ``--entry``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
+from nas_assistant.sources._entries import Entry
+from nas_assistant.sources._names import Names
+from nas_assistant.sources._source import parse_source
+
+_EXAMPLES = (
+    ("in_shape", "(1, 3, 32, 32)"),
+    ("input_shape", "(3, 32, 32)"),
+    ("out_shape", "(10,)"),
+    ("prm", "{'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}"),
+    ("device", "'cpu'"),
+)
+
+
+# What is called a block is none of several models; alone in its file it is one.
+_BLOCK_NAME = re.compile(
+    r"(block|layer|module|head|unit|cell|stem|neck|pool\w*|conv\w*|norm\w*|attention|activation|loss|wrapper)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCall:
+    """An ``--entry`` that was read: a name, or a call with literal arguments.
+
+    Attributes:
+        name: The name in the module.
+        arguments: Positional arguments.
+        keywords: Keyword arguments.
+        called: Whether parentheses were written.
+    """
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = field(default_factory=dict)
+    called: bool = False
+
+
+def parse_entry(text: str) -> EntryCall:
+    """Read ``"Net"`` or ``"Net(10, width=2)"``. Arguments are literals; nothing is evaluated.
+
+    Raises:
+        UserError: It is neither.
+    """
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+        if isinstance(node, ast.Name):
+            return EntryCall(node.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if any(word.arg is None for word in node.keywords):
+                raise ValueError("** is not a literal")
+            arguments = tuple(ast.literal_eval(value) for value in node.args)
+            keywords = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
+            return EntryCall(node.func.id, arguments, keywords, called=True)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        pass
+    raise UserError(
+        f"--entry {text!r}: give a name or a call with literal arguments, such as Net or 'Net(10, width=2)'"
+    )
+
+
+def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: str | None) -> Entry:
+    """The entry that is meant.
+
+    Args:
+        source: Text of the file.
+        path: Its name, for messages.
+        entries: What :func:`find_entries` found.
+        text: ``--entry`` as the user wrote it, or None for the only one that fits.
+
+    Raises:
+        ModelError: None or several fit, or the one that does needs arguments.
+    """
+    if text is not None:
+        return _named(source, path, entries, parse_entry(text))
+    outer = [entry for entry in entries if entry.outermost]
+    if not outer:
+        outer = list(entries)
+    outer = [entry for entry in outer if not _BLOCK_NAME.search(entry.name)] or outer
+    if len(outer) > 1:
+        listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in outer)
+        raise _error(
+            f"{Path(path).name} holds {len(outer)} models: {listed}; choose one with --entry NAME", None
+        )
+    if not outer:
+        raise _error(
+            f"{Path(path).name}: no model found: needs an nn.Module or keras.Model class or instance, "
+            "or a function that returns one",
+            None,
+        )
+    if outer[0].required_arguments:
+        raise _needs_arguments(path, outer[0])
+    return outer[0]
+
+
+def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryCall) -> Entry:
+    found = [entry for entry in entries if entry.name == call.name]
+    if not found:
+        names = Names(parse_source(source, path))
+        if call.name not in {*names.origins, *names.classes, *names.functions, *names.assigned, *names.stars}:
+            known = ", ".join(f"{entry.name} (line {entry.line})" for entry in entries) or "none"
+            raise _error(f"{Path(path).name} has no {call.name!r} for --entry; its models: {known}", None)
+        framework = (names.frameworks() or [entries[0].framework if entries else "torch"])[0]
+        kind = "instance" if call.name in names.assigned else "function"
+        line = names.assigned[call.name][1] if call.name in names.assigned else 1
+        return Entry(call.name, kind, line, (), framework)  # type: ignore[arg-type]
+    entry = found[-1]
+    if entry.required_arguments and not call.called:
+        raise _needs_arguments(path, entry)
+    return entry
+
+
+def _needs_arguments(path: str | Path, entry: Entry) -> ModelError:
+    listed = ", ".join(entry.required_arguments)
+    values = ", ".join(_example(name) for name in entry.required_arguments)
+    return _error(
+        f"{Path(path).name}:{entry.line}: {entry.name} needs arguments: {listed}; "
+        f'give them with --entry, for example --entry "{entry.name}({values})"',
+        entry.line,
+    )
+
+
+def _example(argument: str) -> str:
+    exact = dict(_EXAMPLES)
+    if argument in exact:
+        return exact[argument]
+    lower = argument.lower()
+    if "class" in lower or "out" in lower:
+        return "10"
+    if "in_" in lower or "channel" in lower:
+        return "3"
+    return "1"
+
+
+def _error(message: str, line: int | None) -> ModelError:
+    return ModelError(Failure(FailureKind.IMPORT, message, line))

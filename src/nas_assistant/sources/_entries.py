@@ -1,0 +1,318 @@
+"""Finds the models of a file from its text, without running it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nas_assistant.errors import UserError
+from nas_assistant.sources._names import Names
+from nas_assistant.sources._source import parse_source, read_source
+
+Kind = Literal["class", "instance", "function"]
+
+_FACTORY_NAME = re.compile(
+    r"^(build|make|create|get|define|construct)_?\w*(model|net|network|cnn|classifier)"
+)
+_UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "requires_grad_"}
+_WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
+_MAX_SIBLING_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in a file that gives a model.
+
+    Attributes:
+        name: Its name in the module.
+        kind: ``class``, ``instance`` or ``function`` (that returns a model).
+        line: Where it is defined, 1-based.
+        required_arguments: Names of the arguments without a default.
+        framework: ``torch`` or ``keras``.
+        outermost: Whether it is a model of its own, not a building block of another or another way to the
+            same model.
+    """
+
+    name: str
+    kind: Kind
+    line: int
+    required_arguments: tuple[str, ...]
+    framework: str
+    outermost: bool = True
+
+
+def find_entries(source: str, path: str | Path) -> list[Entry]:
+    """The models of a file, outermost ones first, each group by line. Nothing is executed.
+
+    Args:
+        source: Text of the file.
+        path: Where it stands: siblings that it imports from are read too.
+
+    Raises:
+        ModelError: Of kind ``parse``: the text is not valid Python.
+    """
+    path = Path(path)
+    module = _Module(Names(parse_source(source, path), path.resolve().parent))
+    entries = module.entries()
+    return sorted(entries, key=lambda entry: (not entry.outermost, entry.line))
+
+
+def framework_of(source: str, path: str | Path) -> str | None:
+    """The framework that a file imports, itself or through a sibling, or None."""
+    path = Path(path)
+    return _Module(Names(parse_source(source, path), path.resolve().parent)).framework()
+
+
+class _Module:
+    """Models of one module and how they use each other."""
+
+    def __init__(self, names: Names, depth: int = 0) -> None:
+        self.names = names
+        self.depth = depth
+        self.foreign: dict[str, tuple[Kind, str]] = {}
+        self._imported: list[str] = []
+        if depth < _MAX_SIBLING_DEPTH:
+            self._read_siblings()
+        self.classes = self._model_classes()
+        self.functions = self._model_functions()
+        self.instances = self._model_instances()
+
+    def framework(self) -> str | None:
+        own = self.names.frameworks()
+        if len(own) == 1:
+            return own[0]
+        used = {*self.classes.values(), *self.functions.values(), *self.instances.values()}
+        if len(used) == 1:
+            return used.pop()
+        return next(iter((*own, *self._imported)), None)
+
+    def entries(self) -> list[Entry]:
+        blocks = self._building_blocks()
+        result = [self._class_entry(name, value, name not in blocks) for name, value in self.classes.items()]
+        for name, value in self.functions.items():
+            function = self.names.functions[name]
+            needed = required_arguments(function.args, bound=False)
+            result.append(Entry(name, "function", function.lineno, needed, value, name not in blocks))
+        for name, value in self.instances.items():
+            line = self.names.assigned[name][1]
+            result.append(Entry(name, "instance", line, (), value, name not in blocks))
+        return _without_doubles(result, self)
+
+    def makes(self, name: str) -> set[str]:
+        """Local names that a function's or an instance's expression refers to."""
+        if name in self.names.functions:
+            return set(_loaded(self.names.functions[name].body))
+        if name in self.instances:
+            return set(_loaded([self.names.assigned[name][0]]))
+        return set()
+
+    def _read_siblings(self) -> None:
+        for local, inner, path in self.names.siblings():
+            try:
+                tree = parse_source(read_source(path), path)
+            except UserError:
+                continue
+            other = _Module(Names(tree, path.parent), self.depth + 1)
+            self._imported += other.names.frameworks() or other._imported
+            known: dict[str, tuple[Kind, str]] = dict(other.foreign)
+            known |= {name: ("class", value) for name, value in other.classes.items()}
+            known |= {name: ("function", value) for name, value in other.functions.items()}
+            known |= {name: ("instance", value) for name, value in other.instances.items()}
+            if local == "*":
+                self.foreign |= known
+            elif inner in known:
+                self.foreign[local] = known[inner]
+            elif inner is None:
+                self.foreign |= {f"{local}.{name}": value for name, value in known.items()}
+
+    def _model_classes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        grew = True
+        while grew:
+            grew = False
+            for name, node in self.names.classes.items():
+                for base in () if name in found else node.bases:
+                    if framework := self._class_framework(base, found):
+                        found[name] = framework
+                        grew = True
+                        break
+        return found
+
+    def _class_framework(self, node: ast.expr, found: dict[str, str]) -> str | None:
+        if isinstance(node, ast.Name) and node.id in found:
+            return found[node.id]
+        dotted = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
+        if self.foreign.get(dotted, ("", ""))[0] == "class":
+            return self.foreign[dotted][1]
+        return self.names.library_framework(self.names.origin(node))
+
+    def _model_functions(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        self.functions = found
+        grew = True
+        while grew:
+            grew = False
+            for name, node in self.names.functions.items():
+                if name not in found and (framework := self._returned_framework(node)):
+                    found[name] = framework
+                    grew = True
+        return found
+
+    def _returned_framework(self, node: ast.FunctionDef) -> str | None:
+        returned = [part.value for part in _own_nodes(node) if isinstance(part, ast.Return) and part.value]
+        if not returned:
+            return None
+        local = {
+            target.id: part.value
+            for part in _own_nodes(node)
+            if isinstance(part, ast.Assign)
+            for target in part.targets
+            if isinstance(target, ast.Name)
+        }
+        for value in returned:
+            if isinstance(value, ast.Name) and value.id in local:
+                value = local[value.id]
+            if framework := self._value_framework(value):
+                return framework
+        if node.returns is not None:
+            annotation = node.returns
+            if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+                annotation = ast.Name(annotation.value.rpartition(".")[2])
+            if framework := self._class_framework(annotation, self.classes):
+                return framework
+        own = self.names.frameworks()
+        return own[0] if own and _FACTORY_NAME.match(node.name) else None
+
+    def _value_framework(self, value: ast.expr) -> str | None:
+        """The framework of the model that an expression gives, or None."""
+        while isinstance(value, ast.Call):
+            function = value.func
+            if isinstance(function, ast.Attribute) and function.attr in _UNWRAPPED:
+                value = function.value
+                continue
+            if self.names.origin(function) in _WRAPPERS and value.args:
+                value = value.args[0]
+                continue
+            if isinstance(function, ast.Name) and function.id in self.functions:
+                return self.functions[function.id]
+            dotted = ast.unparse(function)
+            if dotted in self.foreign and self.foreign[dotted][0] != "instance":
+                return self.foreign[dotted][1]
+            return self._class_framework(function, self.classes)
+        return None
+
+    def _model_instances(self) -> dict[str, str]:
+        found = {}
+        for name, (value, _) in self.names.assigned.items():
+            if framework := self._value_framework(value):
+                found[name] = framework
+        return found
+
+    def _class_entry(self, name: str, framework: str, outermost: bool) -> Entry:
+        node: ast.ClassDef | None = self.names.classes[name]
+        line, needed, seen = self.names.classes[name].lineno, (), set[str]()
+        while node is not None and node.name not in seen:
+            seen.add(node.name)
+            init = [
+                part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"
+            ]
+            if init:
+                needed = required_arguments(init[-1].args, bound=True)
+                break
+            parents = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            node = next((self.names.classes[p] for p in parents if p in self.classes), None)
+        return Entry(name, "class", line, needed, framework, outermost)
+
+    def _building_blocks(self) -> set[str]:
+        """Names that another model of the file is built from."""
+        blocks: set[str] = set()
+        for name in self.classes:
+            node = self.names.classes[name]
+            blocks |= set(_loaded(node.body)) - {name}
+            for base in node.bases:
+                if isinstance(base, ast.Name) and self._is_abstract(base.id):
+                    blocks.add(base.id)
+            if name.startswith("_") or name.lower().endswith("loss"):
+                blocks.add(name)
+        for function in self.functions:
+            blocks |= self._blocks_of_call(self.names.functions[function].body)
+        for instance in self.instances:
+            blocks |= self._blocks_of_call([self.names.assigned[instance][0]])
+        blocks |= {name for name in self.functions if name.startswith("_")}
+        return blocks
+
+    def _is_abstract(self, name: str) -> bool:
+        if name not in self.classes:
+            return False
+        methods = {part.name for part in self.names.classes[name].body if isinstance(part, ast.FunctionDef)}
+        plain = name.lower().startswith(("base", "abstract")) or name.lower().endswith("base")
+        return plain or not methods & {"forward", "call", "__call__"}
+
+    def _blocks_of_call(self, body: Iterable[ast.AST]) -> set[str]:
+        """Models handed to the call of another: ``ResNet(BasicBlock, [2, 2])``, ``Sequential([base, ...])``."""
+        blocks: set[str] = set()
+        for node in body:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Call):
+                    given = [*part.args, *(word.value for word in part.keywords)]
+                    blocks |= set(_loaded(given))
+        return blocks & {*self.classes, *self.functions, *self.instances}
+
+
+def required_arguments(arguments: ast.arguments, *, bound: bool) -> tuple[str, ...]:
+    """Names of the arguments without a default; ``bound`` leaves out ``self``."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    needed = positional[: len(positional) - len(arguments.defaults)][1 if bound else 0 :]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return tuple(arg.arg for arg in (*needed, *(a for a, default in pairs if default is None)))
+
+
+def _without_doubles(entries: list[Entry], module: _Module) -> list[Entry]:
+    """Mark as not outermost what another entry makes: the class of an instance, the class of a factory."""
+    outer = {entry.name: entry for entry in entries if entry.outermost}
+    hidden: set[str] = set()
+    for entry in outer.values():
+        if entry.kind == "instance":
+            hidden |= _reached(entry.name, module) & outer.keys()
+    for entry in outer.values():
+        if entry.kind == "function" and entry.name not in hidden:
+            made = (_reached(entry.name, module) & outer.keys()) - hidden
+            # A class that can be built as it is says more than a factory that asks for arguments.
+            if entry.required_arguments and any(not outer[name].required_arguments for name in made):
+                hidden.add(entry.name)
+            else:
+                hidden |= made
+    return [
+        Entry(e.name, e.kind, e.line, e.required_arguments, e.framework, e.outermost and e.name not in hidden)
+        for e in entries
+    ]
+
+
+def _reached(name: str, module: _Module) -> set[str]:
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = module.makes(waiting.pop()) - found - {name}
+        found |= new
+        waiting += new
+    return found
+
+
+def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _loaded(body: Iterable[ast.AST]) -> Iterator[str]:
+    for node in body:
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+                yield part.id

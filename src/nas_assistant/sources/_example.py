@@ -1,0 +1,43 @@
+"""An example batch, whatever it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The first samples of a data set.
+
+    Attributes:
+        values: Array of shape ``(batch, ...)``.
+        channels_last: Whether images are ``(batch, H, W, C)``.
+    """
+
+    values: np.ndarray[Any, Any]
+    channels_last: bool = False
+
+    def channels_first(self) -> np.ndarray[Any, Any]:
+        """The batch as PyTorch takes it."""
+        import numpy as np
+
+        if self.channels_last and self.values.ndim == 4:
+            return np.ascontiguousarray(self.values.transpose(0, 3, 1, 2))
+        return self.values
+
+    def as_channels_last(self) -> np.ndarray[Any, Any]:
+        """The batch as Keras takes it."""
+        import numpy as np
+
+        if not self.channels_last and self.values.ndim == 4:
+            return np.ascontiguousarray(self.values.transpose(0, 2, 3, 1))
+        return self.values
+
+
+def shape_text(shape: tuple[int | None, ...]) -> str:
+    """A shape as it is written after ``--input-shape``."""
+    return ",".join("?" if size is None else str(size) for size in shape) or "()"

@@ -1,0 +1,172 @@
+"""Builds and runs the model of a file in the sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
+from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.sources._choose import choose_entry
+from nas_assistant.sources._entries import Entry, find_entries, framework_of
+from nas_assistant.sources._landlock import visible_files
+from nas_assistant.sources._limits import Limits
+from nas_assistant.sources._resolve_data import resolve_data
+from nas_assistant.sources._sandbox import Sandbox
+from nas_assistant.sources._source import read_source
+from nas_assistant.sources._watch import Outcome
+
+_MAX_MESSAGE = 1000
+_MAX_NOTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A model that was built and run.
+
+    Attributes:
+        graph: Its computational graph.
+        entry: The entry that builds it, as ``--entry`` takes it.
+        framework: ``torch`` or ``keras``.
+        input_shape: Shape of one sample, channels first.
+        output_shape: Shape of its output.
+        notes: What to announce, such as the input shape that was taken by default.
+    """
+
+    graph: ComputationalGraph
+    entry: str
+    framework: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def inspect_model(
+    path: str | Path,
+    *,
+    entry: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    data: str | None = None,
+    source: str | None = None,
+    sandbox: Sandbox | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+) -> Inspection:
+    """Build the model of a file in a sandboxed process, run it, train it one step and read its graph.
+
+    Args:
+        path: A Python file.
+        entry: Which model: a name, or a call with literal arguments such as ``"Net(10)"``.
+        input_shape: Shape of one sample, channels first, without the batch.
+        data: Where samples come from: ``file.py:name``, an image folder or a zip of one, ``cifar10`` or
+            ``digits``.
+        source: Text to take for the file's, everything else as if it stood at ``path``.
+        sandbox: A warm sandbox to use again; a fresh one by default.
+        limits: What the model may use while it is built and run; the sandbox's own by default.
+        seed: Of the weights and of the example input.
+
+    Raises:
+        ModelError: The model cannot be found, built or run; its failure tells which, and the line.
+        UserError: The path, the entry or the data is wrong.
+    """
+    path = Path(path)
+    if source is None:
+        source = read_source(path)
+    entries = find_entries(source, path)
+    chosen = choose_entry(source, path, entries, entry)
+    framework = chosen.framework or framework_of(source, path) or "torch"
+    resolved = resolve_data(data, input_shape)
+    folder = path.resolve().parent
+    job = {
+        "path": str(path.resolve()),
+        "source": source,
+        "entry": entry or chosen.name,
+        "input_shape": list(resolved.input_shape) if resolved.input_shape else None,
+        "data": resolved.job,
+        "seed": seed,
+        "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
+        "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
+    }
+    if sandbox is not None:
+        outcome = sandbox.run(job, limits)
+        limits = limits or sandbox.limits
+    else:
+        limits = limits or Limits()
+        with Sandbox(framework, limits) as own:
+            outcome = own.run(job)
+    result = _result(outcome, path, limits)
+    return _inspection(result, entry or chosen.name, chosen, resolved.notes, path)
+
+
+def _inspection(
+    result: dict[str, Any], entry: str, chosen: Entry, notes: tuple[str, ...], path: Path
+) -> Inspection:
+    try:
+        graph = ComputationalGraph.from_json(result["graph"])
+        told = tuple(str(note)[:_MAX_MESSAGE] for note in result["notes"][:_MAX_NOTES])
+        framework = str(result["framework"])
+    except (UserError, KeyError, TypeError, ValueError) as error:
+        message = f"{path.name}: the sandbox handed back something that is not a graph ({error})"
+        raise ModelError(Failure(FailureKind.IMPORT, message, chosen.line)) from error
+    return Inspection(
+        graph, entry, framework, graph.input_shape, graph.output_shape, (*notes, *told, *graph.warnings)
+    )
+
+
+def _result(outcome: Outcome, path: Path, limits: Limits) -> dict[str, Any]:
+    if outcome.status != "answer":
+        raise ModelError(_failure(outcome, path, limits))
+    try:
+        answer = json.loads(outcome.answer)
+        if "failure" in answer:
+            failure = answer["failure"]
+            line = failure["line"] if isinstance(failure["line"], int) else None
+            message = " ".join(str(failure["message"]).split())[:_MAX_MESSAGE]
+            raise ModelError(Failure(FailureKind(failure["kind"]), message, line))
+        result: dict[str, Any] = answer["result"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        message = f"{path.name}: the sandbox handed back something that is not an answer"
+        raise ModelError(Failure(FailureKind.IMPORT, message)) from error
+    return result
+
+
+def _failure(outcome: Outcome, path: Path, limits: Limits) -> Failure:
+    line = _last_line(outcome.output, path)
+    place = f"{path.name}:{line}" if line else path.name
+    memory = f"{limits.memory_bytes / 2**30:.3g} GiB"
+    if outcome.status == "seconds":
+        message = f"{place}: not built and run within {limits.seconds:g} s"
+        return Failure(FailureKind.TIMEOUT, message, line)
+    if outcome.status == "memory":
+        return Failure(FailureKind.TIMEOUT, f"{place}: needs more memory than the limit of {memory}", line)
+    texts = {
+        "files": f"writes more than the limit of {limits.file_bytes / 2**20:.3g} MiB to files",
+        "threads": f"starts more than the limit of {limits.threads} threads",
+        "oversize": f"its graph is larger than the limit of {limits.answer_bytes / 2**20:.3g} MiB",
+    }
+    if outcome.status in texts:
+        return Failure(FailureKind.IMPORT, f"{place}: {texts[outcome.status]}", line)
+    how = outcome.detail if outcome.detail.startswith(("SIG", "the ")) else f"exit code {outcome.detail}"
+    last = outcome.output.strip().splitlines()[-1:] if outcome.detail.isdigit() else []
+    said = f"; it last printed: {last[0].strip()[:200]}" if last else ""
+    message = f"{place}: the process ended before the model was run ({how}){said}"
+    return Failure(FailureKind.IMPORT, message, line)
+
+
+def _last_line(output: str, path: Path) -> int | None:
+    """The line that the fault handler printed for the deepest frame in the user's file."""
+    found = re.search(rf'File "{re.escape(str(path.resolve()))}", line (\d+)', output)
+    return int(found[1]) if found else None
+
+
+def _visible(folder: Path) -> list[Path]:
+    return list(visible_files(_package_root(folder)))
+
+
+def _package_root(folder: Path) -> Path:
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return folder

@@ -1,0 +1,116 @@
+"""In the child: runs a user's file as a module and makes the object that an entry names."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+from nas_assistant.errors import Failure, FailureKind
+from nas_assistant.sources._choose import parse_entry
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_MAX_MESSAGE = 300
+_FORBIDDEN = "the sandbox allows no network, no processes and no writing outside its scratch folder"
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "oom when allocating")
+
+
+class JobFailure(Exception):
+    """A failure to report as it is."""
+
+    def __init__(self, kind: FailureKind, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind, message, line)
+
+
+def load_module(path: Path, source: str) -> types.ModuleType:
+    """Run a file's text as a module of its own name, never as ``__main__``.
+
+    Files beside it can be imported, and by relative imports where it is part of a package.
+    """
+    name, root = path.stem, path.parent
+    package = ""
+    while (root / "__init__.py").is_file() and root.parent != root and root.name.isidentifier():
+        package = f"{root.name}.{package}" if package else root.name
+        root = root.parent
+    for folder in dict.fromkeys((str(root), str(path.parent))):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    full = f"{package}.{name}" if package else name
+    if not name.isidentifier() or full in sys.modules:
+        full = f"nas_assistant_user_{re.sub(r'[^0-9a-zA-Z_]', '_', full)}"
+    module = types.ModuleType(full)
+    module.__file__ = str(path)
+    module.__package__ = package or None
+    sys.modules[full] = module
+    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+    exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def make_object(module: types.ModuleType, entry: str) -> Any:
+    """The object of an entry: an instance as it is, a class or a function called."""
+    call = parse_entry(entry)
+    try:
+        value = getattr(module, call.name)
+    except AttributeError:
+        file = Path(module.__file__ or "").name
+        raise JobFailure(FailureKind.IMPORT, f"{file} defines no {call.name!r} when it is run") from None
+    if call.called or isinstance(value, (type, types.FunctionType)):
+        return value(*call.arguments, **call.keywords)
+    return value
+
+
+def one_line(error: BaseException) -> str:
+    """The gist of an error's message."""
+    lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Exception encountered when calling")] or lines
+    text = lines[0] if lines else ""
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 3] + "..."
+
+
+def user_line(error: BaseException, path: Path) -> int | None:
+    """The line of the deepest frame of an error that lies in the user's file."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == str(path):
+            found = line
+    if found is None and error.__cause__ is not None:
+        return user_line(error.__cause__, path)
+    return found
+
+
+def describe(error: BaseException, path: Path, limit: str) -> Failure:
+    """The typed failure for an exception that the user's code let out while its model was made."""
+    if isinstance(error, JobFailure):
+        return error.failure
+    line = user_line(error, path)
+    place = f"{path.name}:{line}" if line else path.name
+    text, kind = f"{type(error).__name__}: {one_line(error)}".rstrip(": "), FailureKind.IMPORT
+    if out_of_memory(error):
+        return Failure(FailureKind.TIMEOUT, f"{place}: needs more memory than the limit of {limit}", line)
+    if isinstance(error, ModuleNotFoundError):
+        text = f"imports {error.name}, which is neither installed nor beside the file"
+    elif isinstance(error, SyntaxError):
+        kind, text = FailureKind.PARSE, f"syntax error: {error.msg}"
+        if error.filename and error.filename != str(path):
+            place = f"{Path(error.filename).name}:{error.lineno}"
+    elif isinstance(error, SystemExit):
+        text = "the file exits while its model is built (SystemExit)"
+    elif isinstance(error, PermissionError):
+        text += f"; {_FORBIDDEN}"
+    elif isinstance(error, KeyError) and str(error).strip("'").isupper():
+        text += " (the sandbox hides environment variables)"
+    return Failure(kind, f"{place}: {text}", line)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)

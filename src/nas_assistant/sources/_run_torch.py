@@ -1,0 +1,180 @@
+"""In the child: runs a PyTorch model on an example batch and reads its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_assistant.errors import FailureKind, UserError
+from nas_assistant.graphs import read_torch
+from nas_assistant.sources._example import Example, shape_text
+from nas_assistant.sources._load import JobFailure, one_line, out_of_memory, user_line
+
+BATCH = 2
+_DEFAULT = (3, 32, 32)
+_TOKENS = 16
+_SIZES = (32, 224, 28, 64, 96, 128, 256, 299)
+_GREY_SIZES = (28, 32, 64, 224, 8)
+
+
+def warm_up() -> None:
+    """Import in the worker what every job needs."""
+    from nas_assistant.graphs import _trace  # noqa: F401
+
+    torch.set_num_threads(1)
+    nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 1, 1))
+
+
+def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: list[str]) -> dict[str, Any]:
+    """Forward in evaluation mode, one training step, and the graph.
+
+    Raises:
+        JobFailure: The model does not run or does not train on the example.
+    """
+    path = Path(job["path"])
+    model.eval()
+    batch = _choose_batch(model, job, example, notes, path)
+    try:
+        graph = read_torch(model, batch)
+    except UserError as error:
+        raise _failed(error, path, batch, "the forward pass") from error
+    _train_step(model, batch, path)
+    return {"graph": graph.to_json(), "framework": "torch"}
+
+
+def _choose_batch(
+    model: nn.Module, job: dict[str, Any], example: Example | None, notes: list[str], path: Path
+) -> torch.Tensor:
+    if example is not None:
+        batch = torch.from_numpy(example.channels_first())
+        _forward(model, batch, path)
+        return batch
+    if job["input_shape"]:
+        batch = _random_batch(tuple(job["input_shape"]), tokens=_reads_tokens(model))
+        _forward(model, batch, path)
+        return batch
+    tokens = _reads_tokens(model)
+    first: JobFailure | None = None
+    for shape in dict.fromkeys(_likely_shapes(model)):
+        batch = _random_batch(shape, tokens)
+        try:
+            _forward(model, batch, path)
+        except JobFailure as failure:
+            if failure.failure.kind is not FailureKind.SHAPE:
+                raise
+            first = first or failure
+            continue
+        what = "integer tokens of shape" if tokens else "input shape"
+        why = "the default" if shape == _DEFAULT else "the first that fits the model"
+        notes.append(f"{what} {shape_text(shape)} ({why}); set --input-shape or --data for another")
+        return batch
+    assert first is not None
+    raise first
+
+
+def _forward(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
+    try:
+        with torch.no_grad():
+            output = model(batch)
+    except Exception as error:
+        raise _failed(error, path, batch, "the forward pass") from error
+    if not _tensors(output):
+        message = f"{path.name}: the forward pass returns {type(output).__name__}, not a tensor"
+        raise JobFailure(FailureKind.SHAPE, message)
+
+
+def _train_step(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return
+    model.train()
+    try:
+        tensors = [t for t in _tensors(model(batch)) if t.is_floating_point() and t.requires_grad]
+        if not tensors:
+            line = _forward_line(model, path)
+            place = f"{path.name}:{line}" if line else path.name
+            message = f"{place}: cannot be trained: no gradient reaches the parameters from the output"
+            raise JobFailure(FailureKind.SHAPE, message, line)
+        torch.stack([t.float().mean() for t in tensors]).sum().backward()  # type: ignore[no-untyped-call]
+    except JobFailure:
+        raise
+    except Exception as error:
+        raise _failed(error, path, batch, "a training step") from error
+    finally:
+        model.zero_grad(set_to_none=True)
+        model.eval()
+
+
+def _forward_line(model: nn.Module, path: Path) -> int | None:
+    code = getattr(type(model).forward, "__code__", None)
+    return code.co_firstlineno if code is not None and code.co_filename == str(path) else None
+
+
+def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) -> JobFailure:
+    cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
+    line = user_line(cause, path)
+    place = f"{path.name}:{line}" if line else path.name
+    if out_of_memory(cause):
+        return JobFailure(FailureKind.TIMEOUT, f"{place}: {what} needs more memory than the limit", line)
+    if isinstance(cause, PermissionError):
+        message = f"{place}: {what} does what the sandbox forbids: {one_line(cause)}"
+        return JobFailure(FailureKind.IMPORT, message, line)
+    shape = shape_text(tuple(batch.shape[1:]))
+    text = f"{type(cause).__name__}: {one_line(cause)}"
+    remedy = "; give the shape of one sample with --input-shape"
+    return JobFailure(
+        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
+    )
+
+
+def _random_batch(shape: tuple[int, ...], tokens: bool) -> torch.Tensor:
+    return torch.zeros(BATCH, *shape, dtype=torch.long) if tokens else torch.randn(BATCH, *shape)
+
+
+def _first_layer(model: nn.Module) -> nn.Module | None:
+    for part in model.modules():
+        if isinstance(part, (nn.modules.conv._ConvNd, nn.Linear, nn.Embedding, nn.RNNBase)):
+            return part
+    return None
+
+
+def _reads_tokens(model: nn.Module) -> bool:
+    return isinstance(_first_layer(model), nn.Embedding)
+
+
+def _likely_shapes(model: nn.Module) -> Iterator[tuple[int, ...]]:
+    layer = _first_layer(model)
+    if isinstance(layer, nn.Embedding):
+        yield from ((_TOKENS,), (128,), (256,), ())
+    elif isinstance(layer, nn.RNNBase):
+        yield (_TOKENS, layer.input_size)
+    elif isinstance(layer, nn.Conv1d):
+        yield from ((layer.in_channels, 128), (layer.in_channels, 1024))
+    elif isinstance(layer, nn.Conv3d):
+        yield from ((layer.in_channels, 16, 32, 32), (layer.in_channels, 16, 112, 112))
+    elif isinstance(layer, nn.Linear):
+        width = layer.in_features
+        for channels, size in ((3, 32), (1, 28), (1, 8), (3, 224), (3, 64)):
+            if width == channels * size * size:
+                yield (channels, size, size)
+        yield from ((width,), (_TOKENS, width))
+    channels = layer.in_channels if isinstance(layer, nn.Conv2d) and layer.in_channels > 0 else 3
+    if channels == 3:
+        yield _DEFAULT
+    for size in _GREY_SIZES if channels == 1 else _SIZES:
+        yield (channels, size, size)
+    yield _DEFAULT
+    yield (1, 28, 28)
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return [tensor for part in value for tensor in _tensors(part)]
+    return []
