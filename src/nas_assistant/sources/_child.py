@@ -50,15 +50,19 @@ def _build_and_run(job: dict[str, Any], path: Path) -> dict[str, Any]:
         example = load_example(job["data"], notes)
     _seed(job["seed"])
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
-        from nas_assistant.sources._run_torch import run
+        from nas_assistant.sources._run_torch import run as run_torch
+
+        result = run_torch(model, job, example, notes)
     elif "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model):
-        from nas_assistant.sources._run_keras import run
+        from nas_assistant.sources._run_keras import run as run_keras
+
+        result = run_keras(model, job, example, notes)
     else:
         raise JobFailure(
             FailureKind.IMPORT,
             f"{path.name}: {job['entry']} gives {_kind(model)}, not an nn.Module or a keras.Model",
         )
-    return run(model, job, example, notes) | {"notes": notes}
+    return result | {"notes": notes}
 
 
 def _kind(value: Any) -> str:

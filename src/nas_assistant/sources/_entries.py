@@ -15,9 +15,7 @@ from nas_assistant.sources._source import parse_source, read_source
 
 Kind = Literal["class", "instance", "function"]
 
-_FACTORY_NAME = re.compile(
-    r"^(build|make|create|get|define|construct)_?\w*(model|net|network|cnn|classifier)"
-)
+_FACTORY_NAME = re.compile(r"^(build|make|create|get|define|construct)_?\w*(model|net|cnn|classifier)")
 _UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "requires_grad_"}
 _WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
 _MAX_SIBLING_DEPTH = 3
@@ -146,7 +144,7 @@ class _Module:
         if isinstance(node, ast.Name) and node.id in found:
             return found[node.id]
         dotted = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute)) else ""
-        if self.foreign.get(dotted, ("", ""))[0] == "class":
+        if dotted in self.foreign and self.foreign[dotted][0] == "class":
             return self.foreign[dotted][1]
         return self.names.library_framework(self.names.origin(node))
 
@@ -181,7 +179,7 @@ class _Module:
         if node.returns is not None:
             annotation = node.returns
             if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-                annotation = ast.Name(annotation.value.rpartition(".")[2])
+                annotation = _parsed(annotation.value)
             if framework := self._class_framework(annotation, self.classes):
                 return framework
         own = self.names.frameworks()
@@ -214,7 +212,8 @@ class _Module:
 
     def _class_entry(self, name: str, framework: str, outermost: bool) -> Entry:
         node: ast.ClassDef | None = self.names.classes[name]
-        line, needed, seen = self.names.classes[name].lineno, (), set[str]()
+        line, seen = self.names.classes[name].lineno, set[str]()
+        needed: tuple[str, ...] = ()
         while node is not None and node.name not in seen:
             seen.add(node.name)
             init = [
@@ -253,7 +252,7 @@ class _Module:
         return plain or not methods & {"forward", "call", "__call__"}
 
     def _blocks_of_call(self, body: Iterable[ast.AST]) -> set[str]:
-        """Models handed to the call of another: ``ResNet(BasicBlock, [2, 2])``, ``Sequential([base, ...])``."""
+        """Models handed to another's call: ``ResNet(BasicBlock, [2, 2])``, ``Sequential([base, ...])``."""
         blocks: set[str] = set()
         for node in body:
             for part in ast.walk(node):
@@ -300,6 +299,13 @@ def _reached(name: str, module: _Module) -> set[str]:
         found |= new
         waiting += new
     return found
+
+
+def _parsed(text: str) -> ast.expr:
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        return ast.Constant(None)
 
 
 def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:

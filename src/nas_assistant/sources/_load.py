@@ -15,7 +15,10 @@ from nas_assistant.sources._choose import parse_entry
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _MAX_MESSAGE = 300
-_FORBIDDEN = "the sandbox allows no network, no processes and no writing outside its scratch folder"
+_FORBIDDEN = (
+    "the sandbox allows no network, no processes, reading only beside the file "
+    "and writing only in a scratch folder"
+)
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "oom when allocating")
 
 

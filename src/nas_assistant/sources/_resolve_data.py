@@ -67,9 +67,7 @@ def _check_shape(shape: tuple[int, ...]) -> None:
     total = 1
     for size in shape:
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise UserError(
-                f"--input-shape {shape}: every size must be a whole number above 0, as in 3,32,32"
-            )
+            raise UserError(f"--input-shape {shape}: sizes must be whole numbers above 0, as in 3,32,32")
         total *= size
     if not shape or total > _MAX_VALUES:
         raise UserError(f"--input-shape {shape}: must hold 1 to {_MAX_VALUES:,} values")
@@ -81,9 +79,7 @@ def _cifar10() -> ResolvedData:
         return ResolvedData(job={"kind": "zip", "path": str(archive.resolve())}, readable=(archive,))
     return ResolvedData(
         input_shape=(3, 32, 32),
-        notes=(
-            f"cifar10: no {CIFAR10_ZIP} in {data_root()}; only its shape is used: 3,32,32 and 10 classes",
-        ),
+        notes=(f"cifar10: no {CIFAR10_ZIP} in {data_root()}; only its shape is used: 3,32,32",),
     )
 
 

@@ -124,7 +124,7 @@ def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) ->
         return JobFailure(FailureKind.IMPORT, message, line)
     shape = shape_text(tuple(batch.shape[1:]))
     text = f"{type(cause).__name__}: {one_line(cause)}"
-    remedy = "; give the shape of one sample with --input-shape"
+    remedy = "; --input-shape or --data gives another"
     return JobFailure(
         FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
     )

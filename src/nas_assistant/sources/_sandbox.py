@@ -23,6 +23,7 @@ from nas_assistant.errors import MissingExtraError, UserError
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._watch import Outcome
 
+_FRAMEWORKS = ("torch", "keras", "tensorflow")
 _START_SECONDS = 300.0
 _GRACE_SECONDS = 15.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
@@ -45,6 +46,8 @@ class Sandbox:
     """
 
     def __init__(self, framework: str = "torch", limits: Limits | None = None) -> None:
+        if framework not in _FRAMEWORKS:
+            raise ValueError(f"no sandbox for {framework!r}: choose one of {', '.join(_FRAMEWORKS)}")
         self.framework = "keras" if framework == "tensorflow" else framework
         self.limits = limits or Limits()
         self._worker: subprocess.Popen[bytes] | None = None

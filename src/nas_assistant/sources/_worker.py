@@ -80,10 +80,13 @@ def _warm_up(framework: str) -> None:
     from nas_assistant.sources import _child  # noqa: F401
 
     if framework == "torch":
-        from nas_assistant.sources._run_torch import warm_up
+        from nas_assistant.sources import _run_torch
+
+        _run_torch.warm_up()
     else:
-        from nas_assistant.sources._run_keras import warm_up
-    warm_up()
+        from nas_assistant.sources import _run_keras
+
+        _run_keras.warm_up()
 
 
 def _send(reply: int, header: dict[str, Any], body: bytes = b"") -> None:

@@ -1,0 +1,146 @@
+"""In the child: the first samples of a data set."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from nas_assistant.errors import FailureKind
+from nas_assistant.sources._example import Example, shape_text
+from nas_assistant.sources._load import JobFailure, describe, load_module
+
+SAMPLES = 2
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
+_SPLITS = ("train", "training", "trainset", "test", "testing", "val", "valid", "validation")
+_MAX_SIDE = 4096
+
+
+def load_example(data: dict[str, Any], notes: list[str]) -> Example:
+    """Two samples of the data that ``--data`` names.
+
+    Args:
+        data: ``kind`` (``digits``, ``folder``, ``zip`` or ``python``) and what that kind needs.
+        notes: Receives what to announce.
+
+    Raises:
+        JobFailure: There is nothing to read.
+    """
+    kind = data["kind"]
+    if kind == "digits":
+        return _digits(notes)
+    if kind == "python":
+        return _python(data, notes)
+    path = Path(data["path"])
+    if kind == "zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
+                return _images(path, names, archive.read, notes)
+        except zipfile.BadZipFile:
+            raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
+    return _images(path, list(_walk(path)), lambda name: (path / name).read_bytes(), notes)
+
+
+def _digits(notes: list[str]) -> Example:
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images[:SAMPLES, None].astype("float32") / 16
+    notes.append("digits: 1,8,8, 10 classes")
+    return Example(images)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        relative = Path(folder).relative_to(root)
+        yield from ((relative / name).as_posix() for name in sorted(files) if not name.startswith("."))
+
+
+def _images(path: Path, names: list[str], read: Callable[[str], bytes], notes: list[str]) -> Example:
+    images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in _SUFFIXES]
+    labelled = [image for image in images if len(image.parts) > 1]
+    classes = {image.parent.name for image in labelled} - set(_SPLITS)
+    if not classes:
+        message = f"{path.name}: no images in folders named after their classes (CLASS/image.png)"
+        raise JobFailure(FailureKind.IMPORT, message)
+    training = [image for image in labelled if image.parts[-3:-2] and image.parts[-3].lower() in _SPLITS[:3]]
+    chosen = training or labelled
+    chosen = [chosen[0], chosen[-1]]
+    arrays = [_decode(path, image, read(str(image))) for image in chosen]
+    if arrays[0].shape != arrays[1].shape:
+        notes.append(f"{path.name}: images of several sizes; that of {chosen[0].name} is used")
+        arrays[1] = arrays[0]
+    example = Example(np.stack(arrays))
+    notes.append(f"{path.name}: {shape_text(example.values.shape[1:])}, {len(classes)} classes")
+    return example
+
+
+def _decode(path: Path, name: PurePosixPath, content: bytes) -> np.ndarray[Any, Any]:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if max(image.size) > _MAX_SIDE:
+                message = f"{path.name}: {name} is {image.size[0]} x {image.size[1]} pixels: too large"
+                raise JobFailure(FailureKind.IMPORT, message)
+            pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"), dtype=np.float32) / 255
+    except (UnidentifiedImageError, OSError) as error:
+        raise JobFailure(FailureKind.IMPORT, f"{path.name}: {name} is not an image") from error
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _python(data: dict[str, Any], notes: list[str]) -> Example:
+    path, name = Path(data["path"]), data["name"]
+    working = Path.cwd()
+    os.chdir(path.parent)  # data sets are often named relative to their file
+    try:
+        module = load_module(path, data["source"])
+        if not hasattr(module, name):
+            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
+        value = getattr(module, name)
+        batch = _first_batch(value() if _is_maker(value) else value, path, name)
+    except Exception as error:
+        failure = describe(error, path, "the sandbox")
+        raise JobFailure(failure.kind, failure.message) from error
+    finally:
+        os.chdir(working)
+    notes.append(f"{path.name}:{name}: {shape_text(batch.values.shape[1:])}")
+    return batch
+
+
+def _is_maker(value: Any) -> bool:
+    return callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
+
+
+def _first_batch(value: Any, path: Path, name: str) -> Example:
+    torch, tensorflow = sys.modules.get("torch"), sys.modules.get("tensorflow")
+    if torch is not None and isinstance(value, torch.utils.data.DataLoader):
+        value.num_workers = 0  # the sandbox allows no processes
+        value.timeout = 0
+    elif torch is not None and isinstance(value, torch.utils.data.Dataset):
+        value = torch.utils.data.DataLoader(value, batch_size=SAMPLES)
+    channels_last = tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
+    try:
+        batch = value if hasattr(value, "shape") else next(iter(value))
+    except (TypeError, StopIteration):
+        message = f"{path.name}: {name} yields no batch: give a DataLoader, a Dataset or a function"
+        raise JobFailure(FailureKind.IMPORT, message) from None
+    while isinstance(batch, (tuple, list, dict)) and batch:
+        batch = next(iter(batch.values())) if isinstance(batch, dict) else batch[0]
+    array = np.asarray(batch)
+    if array.ndim < 1 or array.dtype.kind not in "fiub":
+        message = f"{path.name}: {name} yields {type(batch).__name__}, not a batch of numbers"
+        raise JobFailure(FailureKind.IMPORT, message)
+    array = array[:SAMPLES] if len(array) >= SAMPLES else np.repeat(array[:1], SAMPLES, axis=0)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32)
+    elif array.dtype.kind in "ub" or array.dtype.itemsize < 8:
+        array = array.astype(np.float32 if array.ndim == 4 else np.int64)
+    return Example(array, channels_last)

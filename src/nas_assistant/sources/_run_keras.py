@@ -1,0 +1,205 @@
+"""In the child: runs a Keras model on an example batch and reads its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nas_assistant.errors import FailureKind, UserError
+from nas_assistant.graphs import read_keras
+from nas_assistant.sources._example import Example, shape_text
+from nas_assistant.sources._load import JobFailure, one_line, out_of_memory, user_line
+
+BATCH = 2
+_DEFAULT = (32, 32, 3)
+_SIDE = 32
+_CHANNELS = (1, 3, 4)
+
+
+def warm_up() -> None:
+    """Import in the worker what every job needs. TensorFlow's runtime must start after the fork."""
+    keras.config.disable_traceback_filtering()  # the frames tell the user's line
+
+
+def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[str]) -> dict[str, Any]:
+    """Forward in inference mode, one training step, and the graph.
+
+    Raises:
+        JobFailure: The model does not run or does not train on the example.
+    """
+    path = Path(job["path"])
+    batch = _choose_batch(model, job, example, notes, path)
+    _train_step(model, batch, path)
+    shape = tuple(int(size) for size in _first(batch).shape[1:])
+    try:
+        graph = read_keras(model, None if _declared(model) else shape)
+    except UserError as error:
+        raise _failed(error, path, batch, "the forward pass") from error
+    return {"graph": graph.to_json(), "framework": "keras"}
+
+
+def _choose_batch(
+    model: Any, job: dict[str, Any], example: Example | None, notes: list[str], path: Path
+) -> Any:
+    given = tuple(job["input_shape"]) if job["input_shape"] else None
+    if declared := _declared(model):
+        return _declared_batch(model, declared, given, example, notes, path)
+    if example is not None:
+        values = example.as_channels_last() if _channels_last() else example.channels_first()
+        return _forward(model, values, path)
+    if given:
+        return _forward(model, _zeros_or_noise(model, _in_model_order(given)), path)
+    return _try_likely(model, notes, path)
+
+
+def _declared_batch(
+    model: Any,
+    declared: list[Any],
+    given: tuple[int, ...] | None,
+    example: Example | None,
+    notes: list[str],
+    path: Path,
+) -> Any:
+    """A batch for a model whose own Input layers say what it takes."""
+    values = example.as_channels_last() if example is not None and _channels_last() else None
+    hint = tuple(values.shape[1:]) if values is not None else _in_model_order(given) if given else _DEFAULT
+    batches = []
+    for tensor in declared:
+        own = tuple(tensor.shape[1:])
+        fill = hint if len(hint) == len(own) else (_SIDE,) * len(own)
+        shape = tuple(f if size is None else int(size) for size, f in zip(own, fill, strict=True))
+        integer = np.issubdtype(np.dtype(tensor.dtype), np.integer)
+        batches.append(_noise(shape, integer))
+    if values is not None and len(batches) == 1 and values.shape[1:] == batches[0].shape[1:]:
+        return _forward(model, values, path)
+    shapes = "; ".join(shape_text(batch.shape[1:]) for batch in batches)
+    if values is not None or (given and tuple(batches[0].shape[1:]) != hint):
+        notes.append(f"the model's own Input layer sets the input shape: {shapes}, not {shape_text(hint)}")
+    elif not given:
+        notes.append(f"input shape {shapes} (from the model's Input layer)")
+    return _forward(model, batches[0] if len(batches) == 1 else batches, path)
+
+
+def _try_likely(model: Any, notes: list[str], path: Path) -> Any:
+    first: JobFailure | None = None
+    tokens = _reads_tokens(model)
+    for shape in _likely_shapes(tokens):
+        try:
+            batch = _forward(model, _noise(shape, tokens), path)
+        except JobFailure as failure:
+            if failure.failure.kind is not FailureKind.SHAPE:
+                raise
+            first = first or failure
+            continue
+        text = shape_text((shape[-1], *shape[:-1]) if len(shape) == 3 and _channels_last() else shape)
+        why = "the default" if first is None else "the first that fits the model"
+        notes.append(f"input shape {text} ({why}); set --input-shape or --data for another")
+        return batch
+    assert first is not None
+    raise first
+
+
+def _likely_shapes(tokens: bool) -> Iterator[tuple[int, ...]]:
+    if tokens:
+        yield from ((16,), (128,))
+        return
+    for shape in (_DEFAULT, (28, 28, 1), (224, 224, 3)):
+        yield shape if _channels_last() else (shape[2], *shape[:2])
+    yield from ((784,), (64,), (16, 16))
+
+
+def _forward(model: Any, batch: Any, path: Path) -> Any:
+    try:
+        model(batch, training=False)
+    except TypeError as error:
+        if "training" not in str(error):
+            raise _failed(error, path, batch, "the forward pass") from error
+        _forward_plain(model, batch, path)
+    except Exception as error:
+        raise _failed(error, path, batch, "the forward pass") from error
+    return batch
+
+
+def _forward_plain(model: Any, batch: Any, path: Path) -> None:
+    try:
+        model(batch)
+    except Exception as error:
+        raise _failed(error, path, batch, "the forward pass") from error
+
+
+def _train_step(model: Any, batch: Any, path: Path) -> None:
+    variables = model.trainable_variables
+    if not variables:
+        return
+    try:
+        with tf.GradientTape() as tape:
+            outputs = tf.nest.flatten(model(batch, training=True))
+            loss = tf.add_n([tf.reduce_mean(tf.cast(output, tf.float32)) for output in outputs])
+        gradients = tape.gradient(loss, [getattr(variable, "value", variable) for variable in variables])
+    except Exception as error:
+        raise _failed(error, path, batch, "a training step") from error
+    if all(gradient is None for gradient in gradients):
+        message = f"{path.name}: cannot be trained: no gradient reaches the weights from the output"
+        raise JobFailure(FailureKind.SHAPE, message)
+
+
+def _failed(error: BaseException, path: Path, batch: Any, what: str) -> JobFailure:
+    cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
+    line = user_line(cause, path)
+    place = f"{path.name}:{line}" if line else path.name
+    if out_of_memory(cause):
+        return JobFailure(FailureKind.TIMEOUT, f"{place}: {what} needs more memory than the limit", line)
+    if isinstance(cause, PermissionError):
+        message = f"{place}: {what} does what the sandbox forbids: {one_line(cause)}"
+        return JobFailure(FailureKind.IMPORT, message, line)
+    shape = shape_text(_first(batch).shape[1:])
+    text = f"{type(cause).__name__}: {one_line(cause)}"
+    remedy = "--input-shape (channels first) or --data gives another"
+    message = f"{place}: {what} fails on an input of shape {shape}: {text}; {remedy}"
+    return JobFailure(FailureKind.SHAPE, message, line)
+
+
+def _declared(model: Any) -> list[Any]:
+    """Input tensors of a functional model, or of a Sequential that begins with an Input."""
+    try:
+        return list(model.inputs or [])
+    except (AttributeError, ValueError):
+        return []
+
+
+def _reads_tokens(model: Any) -> bool:
+    layers = getattr(model, "layers", [])
+    return bool(layers) and isinstance(layers[0], keras.layers.Embedding)
+
+
+def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """``C, H, W`` as ``H, W, C``; left alone when it is written so already."""
+    if len(shape) != 3 or not _channels_last():
+        return shape
+    if shape[0] not in _CHANNELS and shape[2] in _CHANNELS:
+        return shape
+    return (shape[1], shape[2], shape[0])
+
+
+def _channels_last() -> bool:
+    return bool(keras.config.image_data_format() == "channels_last")
+
+
+def _zeros_or_noise(model: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    return _noise(shape, _reads_tokens(model))
+
+
+def _noise(shape: tuple[int, ...], integer: bool) -> np.ndarray[Any, Any]:
+    if integer:
+        return np.zeros((BATCH, *shape), dtype=np.int32)
+    return np.random.default_rng(0).standard_normal((BATCH, *shape)).astype(np.float32)
+
+
+def _first(batch: Any) -> np.ndarray[Any, Any]:
+    value: np.ndarray[Any, Any] = batch[0] if isinstance(batch, list) else batch
+    return value

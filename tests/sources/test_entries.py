@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas_assistant.errors import ModelError, UserError
+from nas_assistant.sources import choose_entry, find_entries, parse_entry, read_source
+
+TORCH = "import torch\nfrom torch import nn\n"
+BLOCK = "class Block(nn.Module):\n    def __init__(self, width):\n        self.width = width\n"
+NET = "class Net(nn.Module):\n  def __init__(self):\n    self.block = Block(3)\n  def forward(self, x): ...\n"
+
+
+def outermost(source: str) -> list[str]:
+    return [entry.name for entry in find_entries(source, "model.py") if entry.outermost]
+
+
+def chosen(source: str, entry: str | None = None) -> str:
+    return choose_entry(source, "model.py", find_entries(source, "model.py"), entry).name
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        (TORCH + BLOCK + NET, ["Net"]),
+        ("import torch.nn\n\nclass A(torch.nn.Module): ...\n", ["A"]),
+        ("from torch.nn import *\n\nclass A(Module): ...\n", ["A"]),
+        (
+            "from torch.nn import Module as M\n\nclass A(M): ...\nclass B(A):\n  def forward(self, x): ...\n",
+            ["B"],
+        ),
+        (TORCH + BLOCK + NET + "model = Net()\n", ["model"]),
+        (TORCH + BLOCK + NET + "model = Net().to('cpu').eval()\n", ["model"]),
+        (TORCH + BLOCK + NET + "def build():\n    return Net()\n", ["build"]),
+        (TORCH + BLOCK + NET + "def build(depth):\n    return Net()\n", ["Net"]),
+        (TORCH + BLOCK + NET + "def build():\n    net = Net()\n    return net\nmodel = build()\n", ["model"]),
+        (TORCH + "model = nn.Sequential(nn.Linear(3, 4))\n", ["model"]),
+        (
+            TORCH + "def create_model():\n    layers = []\n    return nn.Sequential(*layers)\n",
+            ["create_model"],
+        ),
+        (TORCH + "def supported_hyperparameters():\n    return {'lr'}\n" + BLOCK + NET, ["Net"]),
+        (TORCH + BLOCK + NET + "if __name__ == '__main__':\n    model = Net()\n", ["Net"]),
+        (TORCH + NET + "class HingeLoss(nn.Module): ...\n", ["Net"]),
+        (TORCH + BLOCK + "class R(nn.Module):\n  def __init__(s, b): ...\nm = R(Block)\n", ["m"]),
+        ("import keras\nmodel = keras.Sequential([])\n", ["model"]),
+        ("from tensorflow import keras\nclass A(keras.Model): ...\n", ["A"]),
+        ("import tensorflow as tf\nclass A(tf.keras.models.Model): ...\n", ["A"]),
+        (
+            "from keras import Input, Model, layers\ni = Input((3,))\no = layers.Dense(2)(i)\n"
+            "model = Model(i, o)\n",
+            ["model"],
+        ),
+        (
+            "import keras\nclass L(keras.layers.Layer): ...\nbase = keras.Sequential([L()])\n"
+            "model = keras.Sequential([base])\n",
+            ["model"],
+        ),
+        ("import keras\ndef f() -> 'keras.Model':\n    return thing\n", ["f"]),
+        ("x = 1\n", []),
+    ],
+)
+def test_outermost_models(source: str, names: list[str]) -> None:
+    assert outermost(source) == names
+
+
+def test_entry_tells_kind_line_arguments_and_framework() -> None:
+    entries = find_entries(TORCH + BLOCK + NET, "model.py")
+    assert [(e.name, e.kind, e.line, e.required_arguments, e.framework, e.outermost) for e in entries] == [
+        ("Net", "class", 6, (), "torch", True),
+        ("Block", "class", 3, ("width",), "torch", False),
+    ]
+
+
+def test_framework_of_keras() -> None:
+    (entry,) = find_entries("from tensorflow.keras import Sequential\nm = Sequential()\n", "model.py")
+    assert entry.framework == "keras"
+
+
+def test_nothing_is_executed(tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    find_entries(f"open({str(marker)!r}, 'w')\n", tmp_path / "model.py")
+    assert not marker.exists()
+
+
+def test_models_imported_from_a_sibling(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(TORCH + NET.replace("Block(3)", "1"))
+    source = "from nets import Net\nmodel = Net()\n"
+    (entry,) = find_entries(source, tmp_path / "model.py")
+    assert (entry.name, entry.framework) == ("model", "torch")
+
+
+def test_two_models_are_listed_with_their_lines() -> None:
+    source = TORCH + "class A(nn.Module): ...\n\nclass B(nn.Module): ...\n"
+    with pytest.raises(ModelError, match=r"model.py holds 2 models: A \(line 3\), B \(line 5\); .*--entry"):
+        chosen(source)
+    assert chosen(source, "B") == "B"
+
+
+def test_a_block_beside_a_model_is_not_a_second_model() -> None:
+    assert chosen(TORCH + "class ResBlock(nn.Module): ...\nclass B(nn.Module): ...\n") == "B"
+    assert chosen(TORCH + "class ResBlock(nn.Module): ...\n") == "ResBlock"
+
+
+def test_no_model() -> None:
+    with pytest.raises(ModelError, match=r"model.py: no model found"):
+        chosen("x = 1\n")
+
+
+def test_required_arguments_are_listed_with_an_example() -> None:
+    source = TORCH + "class Net(nn.Module):\n    def __init__(self, in_shape, out_shape, prm, device): ...\n"
+    with pytest.raises(ModelError) as caught:
+        chosen(source)
+    message = str(caught.value)
+    assert "model.py:3: Net needs arguments: in_shape, out_shape, prm, device" in message
+    example = message.split('--entry "')[1].removesuffix('"')
+    assert len(parse_entry(example).arguments) == 4
+    assert chosen(source, example) == "Net"
+
+
+def test_a_building_block_can_be_chosen() -> None:
+    assert chosen(TORCH + BLOCK + NET, "Block(3)") == "Block"
+
+
+def test_an_unknown_entry_names_the_known() -> None:
+    with pytest.raises(ModelError, match=r"no 'Other' .*Net \(line 6\)"):
+        chosen(TORCH + BLOCK + NET, "Other")
+
+
+def test_parse_entry_reads_literals() -> None:
+    call = parse_entry("Net((1, 3, 32, 32), (10,), {'dropout': 0.2}, 'cpu', width=-2)")
+    assert call.arguments == ((1, 3, 32, 32), (10,), {"dropout": 0.2}, "cpu")
+    assert call.keywords == {"width": -2}
+    assert parse_entry("Net").called is False
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Net(", "Net(x)", "os.system('ls')", "Net(__import__('os'))", "Net(**{})", "1", "a; b"]
+)
+def test_parse_entry_refuses_all_else(text: str) -> None:
+    with pytest.raises(UserError, match="literal arguments"):
+        parse_entry(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "line"),
+    [
+        ("x = 1\ndef f(:\n", r"model.py:2: syntax error", 2),
+        ("x = '\0'", r"model.py.*null", None),
+        ("x = " + "(" * 500 + ")" * 500, r"model.py:1: syntax error: too many nested", 1),
+    ],
+)
+def test_syntax_errors(source: str, message: str, line: int | None) -> None:
+    with pytest.raises(ModelError, match=message) as caught:
+        find_entries(source, "model.py")
+    assert caught.value.failure.kind == "parse"
+    assert line is None or caught.value.failure.line == line
+
+
+def test_read_source(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        read_source(tmp_path / "absent.py")
+    with pytest.raises(UserError, match="is a folder"):
+        read_source(tmp_path)
+    bad = tmp_path / "bad.py"
+    bad.write_bytes(b"x = 1\ny = '\xff'\n")
+    with pytest.raises(UserError, match=r"bad.py:2: not UTF-8"):
+        read_source(bad)
+    bad.write_bytes(b"\xef\xbb\xbfx = 1\n")
+    assert read_source(bad) == "x = 1\n"

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nas_assistant.errors import ModelError, UserError
+from nas_assistant.sources import Sandbox, inspect_model
+
+NET = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3072, 10)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+"""
+
+CONV = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, channels={channels}):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3)
+        self.head = nn.Linear({features}, 10)
+
+    def forward(self, x):
+        return self.head(self.conv(x).flatten(1))
+"""
+
+LEMUR = """\
+import torch
+import torch.nn as nn
+
+
+def supported_hyperparameters():
+    return {"lr", "dropout"}
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(in_shape[1], 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.drop = nn.Dropout(prm["dropout"])
+        self.head = nn.Linear(8, out_shape[0])
+        self.to(device)
+
+    def forward(self, x):
+        return self.head(self.drop(self.features(x).flatten(1)))
+"""
+
+
+def test_a_module_class(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET)
+    inspection = inspect_model(path, sandbox=sandbox)
+    assert (inspection.entry, inspection.framework) == ("Net", "torch")
+    assert (inspection.input_shape, inspection.output_shape) == ((3, 32, 32), (10,))
+    assert inspection.graph.parameters == 30730
+    assert any("3,32,32" in note and "--input-shape" in note for note in inspection.notes)
+    dense = inspection.graph.weighted_nodes[-1]
+    assert dense.created is not None and (dense.created.file, dense.created.line) == (str(path.resolve()), 8)
+    assert dense.call is not None and dense.call.line == 11
+
+
+def test_the_same_seed_gives_the_same_graph(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET)
+    assert inspect_model(path, sandbox=sandbox).graph == inspect_model(path, sandbox=sandbox).graph
+
+
+def test_an_entry_with_arguments(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    entry = "Net((1, 3, 32, 32), (10,), {'dropout': 0.2}, 'cpu')"
+    inspection = inspect_model(write(LEMUR), entry=entry, sandbox=sandbox)
+    assert inspection.entry == entry
+    assert inspection.graph.parameters == 8 * 28 + 90
+
+
+def test_source_stands_for_the_file(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET)
+    inspection = inspect_model(path, source=NET.replace("10)", "7)"), sandbox=sandbox)
+    assert inspection.output_shape == (7,)
+    assert path.read_text() == NET
+
+
+@pytest.mark.parametrize(
+    ("channels", "features", "shape"),
+    [(3, 4 * 30 * 30, (3, 32, 32)), (1, 4 * 26 * 26, (1, 28, 28)), (3, 4 * 222 * 222, (3, 224, 224))],
+)
+def test_the_input_shape_is_found(
+    write: Callable[..., Path], sandbox: Sandbox, channels: int, features: int, shape: tuple[int, ...]
+) -> None:
+    path = write(CONV.format(channels=channels, features=features))
+    inspection = inspect_model(path, sandbox=sandbox)
+    assert inspection.input_shape == shape
+    assert any(",".join(map(str, shape)) in note for note in inspection.notes)
+
+
+def test_a_plain_mlp_and_tokens(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    mlp = write("from torch import nn\nmodel = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 2))\n")
+    assert inspect_model(mlp, sandbox=sandbox).input_shape == (20,)
+    tokens = write("from torch import nn\nmodel = nn.Sequential(nn.Embedding(9, 4), nn.Flatten())\n")
+    assert inspect_model(tokens, sandbox=sandbox).output_shape == (64,)
+
+
+def test_input_shape_is_used_as_given(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(CONV.format(channels=3, features=4 * 18 * 22))
+    inspection = inspect_model(path, input_shape=(3, 20, 24), sandbox=sandbox)
+    assert inspection.input_shape == (3, 20, 24)
+    assert inspection.notes == ()
+
+
+def test_a_wrong_input_shape_names_shape_line_and_remedy(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET, input_shape=(3, 20, 20))
+    assert error.failure.kind == "shape"
+    assert error.failure.line == 11
+    assert "3,20,20" in str(error) and "--input-shape" in str(error)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (3, -1, 2), (10**9, 10**9)])
+def test_an_impossible_input_shape(write: Callable[..., Path], shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="--input-shape"):
+        inspect_model(write(NET), input_shape=shape)
+
+
+def test_a_model_that_does_not_train_is_refused(refused: Callable[..., ModelError]) -> None:
+    detached = refused(NET.replace("x.flatten(1))", "x.flatten(1)).detach()"))
+    assert detached.failure.kind == "shape"
+    assert "cannot be trained" in str(detached)
+    in_place = refused(
+        NET.replace("return self.layer(x.flatten(1))", "return torch.exp(self.layer(x.flatten(1))).mul_(2)")
+    )
+    assert "training step" in str(in_place)
+
+
+def test_siblings_are_imported_and_cannot_be_changed(
+    write: Callable[..., Path], refused: Callable[..., ModelError], sandbox: Sandbox
+) -> None:
+    sibling = write(NET, "parts.py")
+    assert inspect_model(write("from parts import Net\nmodel = Net()\n"), sandbox=sandbox).output_shape == (
+        10,
+    )
+    error = refused(
+        "from parts import Net\nmodel = Net()\nopen(__file__.replace('model', 'parts'), 'a').write('#')\n"
+    )
+    assert "Permission" in str(error)
+    assert sibling.read_text() == NET
+
+
+def test_relative_imports_in_a_package(tmp_path: Path, sandbox: Sandbox) -> None:
+    package = tmp_path / "pack"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "parts.py").write_text(NET)
+    (package / "model.py").write_text("from .parts import Net\nmodel = Net()\n")
+    assert inspect_model(package / "model.py", sandbox=sandbox).output_shape == (10,)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "line"),
+    [
+        ("import nonsuch_package\n", "imports nonsuch_package", 12),
+        ("raise ValueError('one\\ntwo')\n", "ValueError: one", 12),
+        ("import sys\nsys.exit(0)\n", "SystemExit", 13),
+        ("Net = [Net]\n", "type list", None),
+        ("del Net\n", "defines no 'Net'", None),
+    ],
+)
+def test_failures_while_the_model_is_made(
+    refused: Callable[..., ModelError], text: str, words: str, line: int | None
+) -> None:
+    error = refused(NET + text, entry="Net")
+    assert error.failure.kind == "import"
+    assert words in str(error)
+    assert error.failure.line == line
+
+
+def test_a_fault_in_the_constructor_tells_its_line(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET.replace("nn.Linear(3072, 10)", "nn.Linear(3072)"))
+    assert (error.failure.kind, error.failure.line) == ("import", 8)
+
+
+def test_the_file_is_not_run_as_main(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    inspect_model(write(NET + "if __name__ == '__main__':\n    raise SystemExit(1)\n"), sandbox=sandbox)
