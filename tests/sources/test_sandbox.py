@@ -178,6 +178,12 @@ def test_an_answer_that_is_not_a_graph_is_refused(refused: Callable[..., ModelEr
     assert "not a graph" in str(refused(NET + forged))
 
 
+def test_a_message_cannot_command_the_terminal(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET + "raise ValueError('a\\x1b[2Jb\\x07c')\n")
+    assert str(error).isprintable()
+    assert str(error).endswith("ValueError: a [2Jb c")
+
+
 def test_scratch_files_are_allowed_and_removed(write: Callable[..., Path], sandbox: Sandbox) -> None:
     text = "import tempfile\nwith tempfile.NamedTemporaryFile(delete=False) as f: f.write(b'x')\n"
     inspect_model(write(NET + text + "open('note', 'w').write('x')\n"), sandbox=sandbox)
@@ -209,7 +215,10 @@ def test_a_killed_parent_leaves_no_process(write: Callable[..., Path], tmp_path:
         "inspect_model(sys.argv[1], limits=Limits(seconds=60))\n",
         "parent.py",
     )
-    with subprocess.Popen([sys.executable, str(script), str(model)], env={**os.environ}) as parent:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen([sys.executable, str(script), str(model)], env=environment) as parent:
         family: list[int] = []
         end = time.monotonic() + 30
         while len(family) < 2 and time.monotonic() < end:  # the worker and its child
@@ -221,6 +230,7 @@ def test_a_killed_parent_leaves_no_process(write: Callable[..., Path], tmp_path:
     while any(_alive(pid) for pid in family) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(_alive(pid) for pid in family)
+    assert list(scratch.iterdir()) == []
 
 
 def _descendants(pid: int) -> list[int]:

@@ -111,7 +111,7 @@ def _python(data: dict[str, Any], notes: list[str]) -> Example:
         raise JobFailure(failure.kind, failure.message) from error
     finally:
         os.chdir(working)
-    notes.append(f"{path.name}:{name}: {shape_text(batch.values.shape[1:])}")
+    notes.append(f"{path.name}:{name}: {shape_text(batch.channels_first().shape[1:])}")
     return batch
 
 

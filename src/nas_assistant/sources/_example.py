@@ -38,6 +38,11 @@ class Example:
         return self.values
 
 
+def to_channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """``H, W, C`` as ``C, H, W``; other shapes as they are."""
+    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
+
+
 def shape_text(shape: tuple[int | None, ...]) -> str:
     """A shape as it is written after ``--input-shape``."""
     return ",".join("?" if size is None else str(size) for size in shape) or "()"

@@ -21,6 +21,7 @@ from nas_assistant.sources._watch import Outcome
 
 _MAX_MESSAGE = 1000
 _MAX_NOTES = 20
+_GRAPH_FILES = (".onnx", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def inspect_model(
     """Build the model of a file in a sandboxed process, run it, train it one step and read its graph.
 
     Args:
-        path: A Python file.
+        path: A Python file; an ``.onnx`` or ``.json`` file is read as it is.
         entry: Which model: a name, or a call with literal arguments such as ``"Net(10)"``.
         input_shape: Shape of one sample, channels first, without the batch.
         data: Where samples come from: ``file.py:name``, an image folder or a zip of one, ``cifar10`` or
@@ -73,6 +74,9 @@ def inspect_model(
         UserError: The path, the entry or the data is wrong.
     """
     path = Path(path)
+    if source is None and path.suffix in _GRAPH_FILES:
+        graph = ComputationalGraph.from_file(path)
+        return Inspection(graph, path.stem, graph.framework, graph.input_shape, graph.output_shape)
     if source is None:
         source = read_source(path)
     entries = find_entries(source, path)
@@ -90,7 +94,7 @@ def inspect_model(
         "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
         "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
     }
-    if sandbox is not None:
+    if sandbox is not None and sandbox.framework == framework:
         outcome = sandbox.run(job, limits)
         limits = limits or sandbox.limits
     else:
@@ -106,7 +110,7 @@ def _inspection(
 ) -> Inspection:
     try:
         graph = ComputationalGraph.from_json(result["graph"])
-        told = tuple(str(note)[:_MAX_MESSAGE] for note in result["notes"][:_MAX_NOTES])
+        told = tuple(_plain(note) for note in result["notes"][:_MAX_NOTES])
         framework = str(result["framework"])
     except (UserError, KeyError, TypeError, ValueError) as error:
         message = f"{path.name}: the sandbox handed back something that is not a graph ({error})"
@@ -124,8 +128,7 @@ def _result(outcome: Outcome, path: Path, limits: Limits) -> dict[str, Any]:
         if "failure" in answer:
             failure = answer["failure"]
             line = failure["line"] if isinstance(failure["line"], int) else None
-            message = " ".join(str(failure["message"]).split())[:_MAX_MESSAGE]
-            raise ModelError(Failure(FailureKind(failure["kind"]), message, line))
+            raise ModelError(Failure(FailureKind(failure["kind"]), _plain(failure["message"]), line))
         result: dict[str, Any] = answer["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         message = f"{path.name}: the sandbox handed back something that is not an answer"
@@ -151,9 +154,15 @@ def _failure(outcome: Outcome, path: Path, limits: Limits) -> Failure:
         return Failure(FailureKind.IMPORT, f"{place}: {texts[outcome.status]}", line)
     how = outcome.detail if outcome.detail.startswith(("SIG", "the ")) else f"exit code {outcome.detail}"
     last = outcome.output.strip().splitlines()[-1:] if outcome.detail.isdigit() else []
-    said = f"; it last printed: {last[0].strip()[:200]}" if last else ""
+    said = f"; it last printed: {_plain(last[0])[:200]}" if last else ""
     message = f"{place}: the process ended before the model was run ({how}){said}"
     return Failure(FailureKind.IMPORT, message, line)
+
+
+def _plain(text: object) -> str:
+    """One line without what could command a terminal."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in str(text)[:_MAX_MESSAGE])
+    return " ".join(printable.split())
 
 
 def _last_line(output: str, path: Path) -> int | None:

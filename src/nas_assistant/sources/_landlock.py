@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import pwd
 import stat
 import struct
 from collections.abc import Iterable, Iterator
@@ -77,8 +76,10 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str | Path, rights: int) -> No
 def real_home() -> Path:
     """The user's home folder, whatever the environment says."""
     try:
+        import pwd
+
         return Path(pwd.getpwuid(os.getuid()).pw_dir).resolve()
-    except KeyError:
+    except (ImportError, KeyError):
         return Path.home().resolve()
 
 

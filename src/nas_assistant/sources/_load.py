@@ -106,11 +106,23 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
             place = f"{Path(error.filename).name}:{error.lineno}"
     elif isinstance(error, SystemExit):
         text = "the file exits while its model is built (SystemExit)"
-    elif isinstance(error, PermissionError):
+    elif forbidden(error):
         text += f"; {_FORBIDDEN}"
     elif isinstance(error, KeyError) and str(error).strip("'").isupper():
         text += " (the sandbox hides environment variables)"
     return Failure(kind, f"{place}: {text}", line)
+
+
+def forbidden(error: BaseException) -> bool:
+    """Whether an exception comes from something that the sandbox forbids."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        if isinstance(found, PermissionError) or "Operation not permitted" in str(found):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from nas_assistant.sources._landlock import real_home, restrict_files
+from nas_assistant.sources._landlock import real_home, restrict_files, visible_files
 from nas_assistant.sources._limits import GIB, Limits
 from nas_assistant.sources._seccomp import filter_processes_and_sockets
 
@@ -52,7 +52,9 @@ def lock_down(
     libc = ctypes.CDLL(None, use_errno=True)
     features["user namespace"] = _unshare(libc, _CLONE_NEWUSER | _CLONE_NEWIPC)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    features["file access"] = restrict_files([*_python_paths(), *_SYSTEM, *readable], listable, scratch)
+    python, listed = _python_paths()
+    allowed: list[str | Path] = [*python, *_SYSTEM, *readable]
+    features["file access"] = restrict_files(allowed, [*listed, *listable], scratch)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
@@ -69,15 +71,28 @@ def _filter(libc: ctypes.CDLL) -> str:
     return state
 
 
-def _python_paths() -> set[Path]:
-    folders = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix, *sys.path}
-    folders |= {path for name, path in sysconfig.get_paths().items() if name.endswith("lib")}
-    # A prefix such as / or the home itself would open everything.
+def _python_paths() -> tuple[set[Path], set[Path]]:
+    """What Python itself must read, and the folders it must list to find modules."""
     home = real_home()
-    kept = {Path(folder).resolve() for folder in folders if folder}
-    return {folder for folder in kept if not home.is_relative_to(folder) and len(folder.parts) > 2} | {
-        Path(__file__).resolve().parent.parent
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    libraries = {path for name, path in sysconfig.get_paths().items() if name.endswith("lib")}
+    # A prefix such as / or the home itself would open everything.
+    whole = {
+        path
+        for path in (Path(folder).resolve() for folder in prefixes | libraries)
+        if not home.is_relative_to(path) and len(path.parts) > 2
     }
+    whole.add(Path(__file__).resolve().parent.parent)
+    listed = set()
+    for folder in (Path(folder).resolve() for folder in sys.path if folder):
+        if any(folder.is_relative_to(path) for path in whole):
+            continue
+        if {"site-packages", "dist-packages"} & set(folder.parts) or not folder.is_dir():
+            whole.add(folder)
+        else:  # the source folder of a project, which may hold secrets too
+            listed.add(folder)
+            whole.update(visible_files(folder))
+    return whole, listed
 
 
 def _limit_resources(limits: Limits) -> str:

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_keras
-from nas_assistant.sources._example import Example, shape_text
-from nas_assistant.sources._load import JobFailure, one_line, out_of_memory, user_line
+from nas_assistant.sources._example import Example, shape_text, to_channels_first
+from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 
 BATCH = 2
 _DEFAULT = (32, 32, 3)
@@ -35,9 +35,11 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     path = Path(job["path"])
     batch = _choose_batch(model, job, example, notes, path)
     _train_step(model, batch, path)
+    declared = _declared(model)
+    fixed = bool(declared) and all(size is not None for tensor in declared for size in tensor.shape[1:])
     shape = tuple(int(size) for size in _first(batch).shape[1:])
     try:
-        graph = read_keras(model, None if _declared(model) else shape)
+        graph = read_keras(model, None if fixed else shape)
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
     return {"graph": graph.to_json(), "framework": "keras"}
@@ -77,9 +79,9 @@ def _declared_batch(
         batches.append(_noise(shape, integer))
     if values is not None and len(batches) == 1 and values.shape[1:] == batches[0].shape[1:]:
         return _forward(model, values, path)
-    shapes = "; ".join(shape_text(batch.shape[1:]) for batch in batches)
+    shapes = "; ".join(_text(batch.shape[1:]) for batch in batches)
     if values is not None or (given and tuple(batches[0].shape[1:]) != hint):
-        notes.append(f"the model's own Input layer sets the input shape: {shapes}, not {shape_text(hint)}")
+        notes.append(f"the model's own Input layer sets the input shape: {shapes}, not {_text(hint)}")
     elif not given:
         notes.append(f"input shape {shapes} (from the model's Input layer)")
     return _forward(model, batches[0] if len(batches) == 1 else batches, path)
@@ -96,7 +98,7 @@ def _try_likely(model: Any, notes: list[str], path: Path) -> Any:
                 raise
             first = first or failure
             continue
-        text = shape_text((shape[-1], *shape[:-1]) if len(shape) == 3 and _channels_last() else shape)
+        text = _text(shape)
         why = "the default" if first is None else "the first that fits the model"
         notes.append(f"input shape {text} ({why}); set --input-shape or --data for another")
         return batch
@@ -154,10 +156,10 @@ def _failed(error: BaseException, path: Path, batch: Any, what: str) -> JobFailu
     place = f"{path.name}:{line}" if line else path.name
     if out_of_memory(cause):
         return JobFailure(FailureKind.TIMEOUT, f"{place}: {what} needs more memory than the limit", line)
-    if isinstance(cause, PermissionError):
+    if forbidden(cause):
         message = f"{place}: {what} does what the sandbox forbids: {one_line(cause)}"
         return JobFailure(FailureKind.IMPORT, message, line)
-    shape = shape_text(_first(batch).shape[1:])
+    shape = _text(_first(batch).shape[1:])
     text = f"{type(cause).__name__}: {one_line(cause)}"
     remedy = "--input-shape (channels first) or --data gives another"
     message = f"{place}: {what} fails on an input of shape {shape}: {text}; {remedy}"
@@ -184,6 +186,10 @@ def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     if shape[0] not in _CHANNELS and shape[2] in _CHANNELS:
         return shape
     return (shape[1], shape[2], shape[0])
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return shape_text(to_channels_first(shape) if _channels_last() else shape)
 
 
 def _channels_last() -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_torch
 from nas_assistant.sources._example import Example, shape_text
-from nas_assistant.sources._load import JobFailure, one_line, out_of_memory, user_line
+from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 
 BATCH = 2
 _DEFAULT = (3, 32, 32)
@@ -119,7 +119,7 @@ def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) ->
     place = f"{path.name}:{line}" if line else path.name
     if out_of_memory(cause):
         return JobFailure(FailureKind.TIMEOUT, f"{place}: {what} needs more memory than the limit", line)
-    if isinstance(cause, PermissionError):
+    if forbidden(cause):
         message = f"{place}: {what} does what the sandbox forbids: {one_line(cause)}"
         return JobFailure(FailureKind.IMPORT, message, line)
     shape = shape_text(tuple(batch.shape[1:]))

@@ -26,6 +26,7 @@ from nas_assistant.sources._watch import Outcome
 _FRAMEWORKS = ("torch", "keras", "tensorflow")
 _START_SECONDS = 300.0
 _GRACE_SECONDS = 15.0
+_FAREWELL_SECONDS = 1.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "LD_LIBRARY_PATH")
 _HEADER_BYTES = 1 << 20
 
@@ -139,9 +140,12 @@ class Sandbox:
             if worker.stdin is not None:
                 with contextlib.suppress(OSError):
                     worker.stdin.close()
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(worker.pid, signal.SIGKILL)  # the child dies with its parent
-            worker.wait()
+            try:
+                worker.wait(_FAREWELL_SECONDS)  # with its input closed it ends its child and goes
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
             if worker.stdout is not None:
                 worker.stdout.close()
         if self._folder is not None:
@@ -175,7 +179,9 @@ class Sandbox:
     def _receive(self, deadline: float) -> None:
         assert self._worker is not None and self._worker.stdout is not None
         channel = self._worker.stdout.fileno()
-        if not select.select([channel], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        waiting = select.poll()
+        waiting.register(channel, select.POLLIN)
+        if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise _Lost
         data = os.read(channel, 1 << 20)
         if not data:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
-import resource
 import secrets
 import select
 import signal
@@ -153,8 +152,7 @@ class _Watch:
         ready = select.select(wanted, [], [], seconds)[0]
         for channel in ready:
             if channel == stop:
-                self.close()
-                os._exit(0)  # whoever asked is gone
+                raise SystemExit(0)  # whoever asked is gone
             data = os.read(channel, 1 << 16)
             if not data:
                 self._open.remove(channel)
@@ -206,7 +204,7 @@ class _Watch:
             threads = len(os.listdir(f"/proc/{self._child}/task"))
         except OSError:
             return None
-        if int(fields[1]) * resource.getpagesize() > self._limits.memory_bytes:
+        if int(fields[1]) * os.sysconf("SC_PAGE_SIZE") > self._limits.memory_bytes:
             return "memory"
         if threads > self._limits.threads:
             return "threads"

@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import select
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -29,6 +30,13 @@ def main(arguments: list[str]) -> int:
     reply = os.dup(1)
     os.dup2(2, 1)  # what an import prints must not reach the channel
     framework, folder = arguments
+    try:
+        return _serve(framework, Path(folder), reply)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(framework: str, folder: Path, reply: int) -> int:
     try:
         _warm_up(framework)
     except ImportError as error:
@@ -53,7 +61,7 @@ def main(arguments: list[str]) -> int:
                 return 0
             pending += data
         line, _, pending = pending.partition(b"\n")
-        _send_outcome(reply, _run(json.loads(line), Path(folder), reply))
+        _send_outcome(reply, _run(json.loads(line), folder, reply))
 
 
 def _run(job: dict[str, Any], folder: Path, reply: int) -> Outcome:
@@ -73,8 +81,6 @@ def _run(job: dict[str, Any], folder: Path, reply: int) -> Outcome:
 
 
 def _warm_up(framework: str) -> None:
-    if framework == "features":
-        return
     import numpy  # noqa: F401
 
     from nas_assistant.sources import _child  # noqa: F401
@@ -101,5 +107,6 @@ def _send_outcome(reply: int, outcome: Outcome) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
-        sys.exit(main(sys.argv[1:]))
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError, SystemExit):
+        main(sys.argv[1:])
+    os._exit(0)  # the frameworks take their time to shut down

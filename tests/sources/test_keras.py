@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_assistant.errors import ModelError
+from nas_assistant.sources import Limits, Sandbox, inspect_model
+
+pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.tensorflow
+
+SEQUENTIAL = """\
+import keras
+from keras import layers
+
+model = keras.Sequential(
+    [
+        keras.Input(({shape})),
+        layers.Conv2D(4, 3, activation="relu"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(10),
+    ]
+)
+"""
+
+SUBCLASS = """\
+import keras
+from keras import layers
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(4, 3)
+        self.flat = layers.Flatten()
+        self.head = layers.Dense(10)
+
+    def call(self, x):
+        return self.head(self.flat(self.conv(x)))
+"""
+
+DATA = """\
+import tensorflow as tf
+
+data = tf.data.Dataset.from_tensor_slices((tf.zeros((6, 12, 14, 3)), tf.zeros(6))).batch(4).prefetch(2)
+"""
+
+
+@pytest.fixture(scope="module")
+def keras() -> Iterator[Sandbox]:
+    with Sandbox("keras", Limits(seconds=20)) as sandbox:
+        yield sandbox
+
+
+def test_a_model_with_an_input_layer(write: Callable[..., Path], keras: Sandbox) -> None:
+    inspection = inspect_model(write(SEQUENTIAL.format(shape="20, 24, 3")), sandbox=keras)
+    assert (inspection.entry, inspection.framework) == ("model", "keras")
+    assert (inspection.input_shape, inspection.output_shape) == ((3, 20, 24), (10,))
+    assert inspection.notes == ("input shape 3,20,24 (from the model's Input layer)",)
+    conv = inspection.graph.weighted_nodes[0]
+    assert conv.created is not None and conv.created.line == 7
+
+
+def test_its_own_input_layer_wins(write: Callable[..., Path], keras: Sandbox) -> None:
+    path = write(SEQUENTIAL.format(shape="20, 24, 3"))
+    inspection = inspect_model(path, input_shape=(1, 28, 28), sandbox=keras)
+    assert inspection.input_shape == (3, 20, 24)
+    assert "3,20,24, not 1,28,28" in inspection.notes[0]
+
+
+def test_open_sizes_are_filled_in(write: Callable[..., Path], keras: Sandbox) -> None:
+    path = write(SEQUENTIAL.format(shape="None, None, 3"))
+    assert inspect_model(path, input_shape=(3, 16, 18), sandbox=keras).input_shape == (3, 16, 18)
+
+
+def test_a_subclass(write: Callable[..., Path], keras: Sandbox) -> None:
+    path = write(SUBCLASS)
+    assert inspect_model(path, sandbox=keras).input_shape == (3, 32, 32)
+    assert inspect_model(path, input_shape=(1, 28, 28), sandbox=keras).input_shape == (1, 28, 28)
+
+
+def test_a_tensorflow_data_set(write: Callable[..., Path], keras: Sandbox) -> None:
+    data = write(DATA, "data.py")
+    inspection = inspect_model(write(SUBCLASS), data=f"{data}:data", sandbox=keras)
+    assert inspection.input_shape == (3, 12, 14)
+    assert inspection.notes[0] == "data.py:data: 3,12,14"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "line"),
+    [
+        ("self.conv(x)", "self.conv(self.flat(x))", "shape", 13),
+        ("layers.Dense(10)", "layers.Dense()", "import", 10),
+        ("import keras\n", "import keras, os; os.fork()\n", "import", 1),
+    ],
+)
+def test_failures(
+    write: Callable[..., Path], keras: Sandbox, old: str, new: str, kind: str, line: int
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        inspect_model(write(SUBCLASS.replace(old, new)), sandbox=keras)
+    assert (caught.value.failure.kind, caught.value.failure.line) == (kind, line)
+    assert str(caught.value).isprintable()
+
+
+def test_a_sandbox_of_the_other_framework_is_left_alone(write: Callable[..., Path], keras: Sandbox) -> None:
+    torch_file = write("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())\n")
+    assert inspect_model(torch_file, sandbox=keras).framework == "torch"
