@@ -233,6 +233,41 @@ def test_a_killed_parent_leaves_no_process(write: Callable[..., Path], tmp_path:
     assert list(scratch.iterdir()) == []
 
 
+@linux
+def test_processes_that_slip_away_are_ended(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Where the kernel has no filter for system calls, a daemon still does not outlive its job."""
+    script = write(
+        """
+        import os, sys, time
+        from pathlib import Path
+        from nas_assistant.sources import Limits
+        from nas_assistant.sources._watch import adopt_orphans, run_forked
+
+        def work(scratch, parent):
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    (scratch / "pid").write_text(str(os.getpid()))
+                    time.sleep(60)
+                os._exit(0)
+            while not (scratch / "pid").exists() or not (scratch / "pid").read_text():
+                time.sleep(0.01)
+            return b"done"
+
+        adopt_orphans()
+        outcome = run_forked(work, Path(sys.argv[1]), Limits(seconds=10))
+        print(outcome.answer.decode())
+        """,
+        "script.py",
+    )
+    script.write_text(textwrap.dedent(script.read_text()))
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "done\n"
+    assert not _alive(int((tmp_path / "pid").read_text()))
+
+
 def _descendants(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import os
 import secrets
@@ -19,6 +20,8 @@ from nas_assistant.sources._limits import Limits
 _TICK = 0.05
 _TAIL_BYTES = 16_384
 _LENGTH_BYTES = 8
+_ORPHAN_SECONDS = 5.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def run_forked(
         work: Runs in the child, whose standard streams are closed off. It must lock the process down itself.
         scratch: The child's working folder.
         limits: When to end it.
-        stop: A file descriptor of this process; when it becomes readable, the child and this process end.
+        stop: A file descriptor of this process, which must have no other children; when it becomes
+            readable, the child and this process end.
     """
     answer_end, answer_start = os.pipe()
     output_end, output_start = os.pipe()
@@ -138,6 +142,7 @@ class _Watch:
                     send(self._child, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._child, 0)
+        _end_orphans()
         os.close(self._answer_end)
         os.close(self._output_end)
 
@@ -209,6 +214,29 @@ class _Watch:
         if threads > self._limits.threads:
             return "threads"
         return "files" if _folder_size(self._scratch) > self._limits.file_bytes else None
+
+
+def adopt_orphans() -> None:
+    """Make processes that lose their parent below this one its own children, so that they can be ended."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """End what a child left running, where the system let it start processes at all."""
+    listing = Path(f"/proc/self/task/{os.getpid()}/children")
+    end = time.monotonic() + _ORPHAN_SECONDS
+    while time.monotonic() < end:
+        try:
+            orphans = [int(word) for word in listing.read_text().split()]
+        except OSError:
+            return
+        if not orphans:
+            return
+        for orphan in orphans:
+            with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, 0)
 
 
 def _folder_size(folder: Path) -> int:

@@ -20,13 +20,14 @@ from typing import Any
 
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._lockdown import lock_down
-from nas_assistant.sources._watch import Outcome, run_forked
+from nas_assistant.sources._watch import Outcome, adopt_orphans, run_forked
 
 _POLL_SECONDS = 1.0
 
 
 def main(arguments: list[str]) -> int:
     """Serve jobs until the input closes."""
+    adopt_orphans()
     reply = os.dup(1)
     os.dup2(2, 1)  # what an import prints must not reach the channel
     framework, folder = arguments
