@@ -16,11 +16,12 @@ from nas_assistant.sources._load import JobFailure, describe, load_module, make_
 sys.dont_write_bytecode = True
 
 
-def answer(job: dict[str, Any]) -> bytes:
+def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
     """Do one job.
 
     Args:
         job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``limits``.
+        features: How far this process is locked down.
 
     Returns:
         JSON: ``{"result": {...}}`` or ``{"failure": {"kind", "message", "line"}}``.
@@ -29,7 +30,7 @@ def answer(job: dict[str, Any]) -> bytes:
     tempfile.tempdir = None
     path = Path(job["path"])
     try:
-        return encode({"result": _build_and_run(job, path)}).encode()
+        return encode({"result": _build_and_run(job, path, _weaknesses(features))}).encode()
     except BaseException as error:
         limit = f"{job['limits']['memory_bytes'] / 2**30:.3g} GiB"
         failure = describe(error, path, limit)
@@ -37,9 +38,16 @@ def answer(job: dict[str, Any]) -> bytes:
         return encode({"failure": content}).encode()
 
 
-def _build_and_run(job: dict[str, Any], path: Path) -> dict[str, Any]:
+def _weaknesses(features: dict[str, str]) -> list[str]:
+    names = ("file access", "system call filter")
+    off = [name for name in names if not features.get(name, "off").startswith("active")]
+    if not off:
+        return []
+    return [f"this system has no {' and no '.join(off)} for the sandbox: run only code that you trust"]
+
+
+def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[str, Any]:
     _seed(job["seed"])
-    notes: list[str] = []
     with record_creation():
         module = load_module(path, job["source"])
         model = make_object(module, job["entry"])

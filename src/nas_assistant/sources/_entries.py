@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ Kind = Literal["class", "instance", "function"]
 _FACTORY_NAME = re.compile(r"^(build|make|create|get|define|construct)_?\w*(model|net|cnn|classifier)")
 _UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "requires_grad_"}
 _WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
-_MAX_SIBLING_DEPTH = 3
+_MAX_SIBLINGS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,12 @@ def framework_of(source: str, path: str | Path) -> str | None:
 class _Module:
     """Models of one module and how they use each other."""
 
-    def __init__(self, names: Names, depth: int = 0) -> None:
+    def __init__(self, names: Names, known: dict[Path, _Module | None] | None = None) -> None:
         self.names = names
-        self.depth = depth
+        self._known = {} if known is None else known  # by file; None while it is being read
         self.foreign: dict[str, tuple[Kind, str]] = {}
         self._imported: list[str] = []
-        if depth < _MAX_SIBLING_DEPTH:
-            self._read_siblings()
+        self._read_siblings()
         self.classes = self._model_classes()
         self.functions = self._model_functions()
         self.instances = self._model_instances()
@@ -110,11 +110,9 @@ class _Module:
 
     def _read_siblings(self) -> None:
         for local, inner, path in self.names.siblings():
-            try:
-                tree = parse_source(read_source(path), path)
-            except UserError:
+            other = self._sibling(path)
+            if other is None:
                 continue
-            other = _Module(Names(tree, path.parent), self.depth + 1)
             self._imported += other.names.frameworks() or other._imported
             known: dict[str, tuple[Kind, str]] = dict(other.foreign)
             known |= {name: ("class", value) for name, value in other.classes.items()}
@@ -126,6 +124,14 @@ class _Module:
                 self.foreign[local] = known[inner]
             elif inner is None:
                 self.foreign |= {f"{local}.{name}": value for name, value in known.items()}
+
+    def _sibling(self, path: Path) -> _Module | None:
+        if path not in self._known and len(self._known) < _MAX_SIBLINGS:
+            self._known[path] = None
+            with contextlib.suppress(UserError):
+                tree = parse_source(read_source(path), path)
+                self._known[path] = _Module(Names(tree, path.parent), self._known)
+        return self._known.get(path)
 
     def _model_classes(self) -> dict[str, str]:
         found: dict[str, str] = {}

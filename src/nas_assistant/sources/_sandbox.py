@@ -37,6 +37,9 @@ class Sandbox:
     The worker imports the framework once and forks one locked-down child a job; user code runs in the child
     alone. One job runs at a time; the object may be shared between threads.
 
+    What the child may do is the system's to enforce (see :func:`sandbox_features`). What it answers is not
+    trusted: code that is out to deceive can describe another model than its own, and no more than that.
+
     Args:
         framework: ``torch`` or ``keras`` (``tensorflow`` is the same).
         limits: What one job may use.

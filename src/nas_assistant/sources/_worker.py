@@ -74,8 +74,7 @@ def _run(job: dict[str, Any], folder: Path, reply: int) -> Outcome:
 
         readable = [Path(path) for path in job.get("readable", ())]
         listable = [Path(path) for path in job.get("listable", ())]
-        lock_down(scratch, readable, listable, limits, worker)
-        return answer(job)
+        return answer(job, lock_down(scratch, readable, listable, limits, worker))
 
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
         return run_forked(work, Path(scratch), limits, stop=0)
