@@ -35,11 +35,9 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     path = Path(job["path"])
     batch = _choose_batch(model, job, example, notes, path)
     _train_step(model, batch, path)
-    declared = _declared(model)
-    fixed = bool(declared) and all(size is not None for tensor in declared for size in tensor.shape[1:])
-    shape = tuple(int(size) for size in _first(batch).shape[1:])
+    shapes = [_outward(tuple(array.shape[1:])) for array in keras.tree.flatten(batch)]
     try:
-        graph = read_keras(model, None if fixed else shape)
+        graph = read_keras(model, shapes if len(shapes) > 1 else shapes[0])  # type: ignore[arg-type]
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
     return {"graph": graph.to_json(), "framework": "keras"}
@@ -84,6 +82,9 @@ def _declared_batch(
         notes.append(f"the model's own Input layer sets the input shape: {shapes}, not {_text(hint)}")
     elif not given:
         notes.append(f"input shape {shapes} (from the model's Input layer)")
+    structure = getattr(model, "_inputs_struct", None)
+    if structure is not None:
+        return _forward(model, keras.tree.pack_sequence_as(structure, batches), path)
     return _forward(model, batches[0] if len(batches) == 1 else batches, path)
 
 
@@ -188,8 +189,13 @@ def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[1], shape[2], shape[0])
 
 
+def _outward(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape of the model's as everything outside Keras has it: channels first."""
+    return to_channels_first(shape) if _channels_last() else shape
+
+
 def _text(shape: tuple[int, ...]) -> str:
-    return shape_text(to_channels_first(shape) if _channels_last() else shape)
+    return shape_text(_outward(shape))
 
 
 def _channels_last() -> bool:
@@ -207,5 +213,5 @@ def _noise(shape: tuple[int, ...], integer: bool) -> np.ndarray[Any, Any]:
 
 
 def _first(batch: Any) -> np.ndarray[Any, Any]:
-    value: np.ndarray[Any, Any] = batch[0] if isinstance(batch, list) else batch
+    value: np.ndarray[Any, Any] = keras.tree.flatten(batch)[0]
     return value
