@@ -16,6 +16,8 @@ from nas_assistant.graphs._node import Location
 _ATTRIBUTE = "_nas_assistant_created"
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _LIBRARIES = ("torch", "keras", "tensorflow")
+# Where a reader starts to run the model: frames further out are not part of its forward pass.
+_ENTRIES = frozenset({"trace_graph", "trace_keras", "trace_tensorflow", "walk"})
 
 
 @functools.cache
@@ -35,11 +37,14 @@ def _location(frame: FrameType) -> Location:
 
 
 def caller_location() -> Location | None:
-    """The innermost frame outside the frameworks and this package."""
+    """The innermost frame of the running model outside the frameworks and this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if not _is_library(frame.f_code.co_filename):
+        code = frame.f_code
+        if not _is_library(code.co_filename):
             return _location(frame)
+        if code.co_name in _ENTRIES and code.co_filename.startswith(_PACKAGE):
+            return None
         frame = frame.f_back
     return None
 
