@@ -102,6 +102,17 @@ def test_the_input_shape_is_found(
     assert any(",".join(map(str, shape)) in note for note in inspection.notes)
 
 
+@pytest.mark.parametrize("text", ["model = torch.compile(Net())\n", "model = nn.DataParallel(Net())\n"])
+def test_wrappers_are_taken_off(write: Callable[..., Path], sandbox: Sandbox, text: str) -> None:
+    graph = inspect_model(write(NET + text), sandbox=sandbox).graph
+    assert graph.weighted_nodes[0].layer == "layer"
+
+
+def test_two_inputs_are_told(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET.replace("forward(self, x)", "forward(self, x, y)"))
+    assert "one input" in str(error)
+
+
 def test_a_plain_mlp_and_tokens(write: Callable[..., Path], sandbox: Sandbox) -> None:
     mlp = write("from torch import nn\nmodel = nn.Sequential(nn.Linear(20, 8), nn.ReLU(), nn.Linear(8, 2))\n")
     assert inspect_model(mlp, sandbox=sandbox).input_shape == (20,)

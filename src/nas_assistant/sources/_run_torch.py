@@ -15,6 +15,7 @@ from nas_assistant.sources._example import Example, shape_text
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 
 BATCH = 2
+_REMEDY = "; --input-shape or --data gives another"
 _DEFAULT = (3, 32, 32)
 _TOKENS = 16
 _SIZES = (32, 224, 28, 64, 96, 128, 256, 299)
@@ -36,7 +37,7 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
         JobFailure: The model does not run or does not train on the example.
     """
     path = Path(job["path"])
-    model.eval()
+    model = _unwrapped(model).eval()
     batch = _choose_batch(model, job, example, notes, path)
     try:
         graph = read_torch(model, batch)
@@ -44,6 +45,15 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
         raise _failed(error, path, batch, "the forward pass") from error
     _train_step(model, batch, path)
     return {"graph": graph.to_json(), "framework": "torch"}
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside ``torch.compile`` or ``DataParallel``."""
+    for name, kind in (("_orig_mod", nn.Module), ("module", nn.DataParallel)):
+        inner = getattr(model, name, None)
+        if isinstance(inner, nn.Module) and isinstance(model, kind):
+            return _unwrapped(inner)
+    return model
 
 
 def _choose_batch(
@@ -124,7 +134,8 @@ def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) ->
         return JobFailure(FailureKind.IMPORT, message, line)
     shape = shape_text(tuple(batch.shape[1:]))
     text = f"{type(cause).__name__}: {one_line(cause)}"
-    remedy = "; --input-shape or --data gives another"
+    several = isinstance(cause, TypeError) and "missing" in text and "argument" in text
+    remedy = "; only models with one input can be read" if several else _REMEDY
     return JobFailure(
         FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
     )
