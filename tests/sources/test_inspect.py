@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nas_assistant.errors import ModelError, UserError
-from nas_assistant.sources import Sandbox, inspect_model
+from nas_assistant.sources import Limits, Sandbox, inspect_model
+from nas_assistant.sources._resolve_data import data_root
 
 NET = """\
 import torch
@@ -80,6 +82,31 @@ def test_an_entry_with_arguments(write: Callable[..., Path], sandbox: Sandbox) -
     inspection = inspect_model(write(LEMUR), entry=entry, sandbox=sandbox)
     assert inspection.entry == entry
     assert inspection.graph.parameters == 8 * 28 + 90
+
+
+REAL = (
+    "AirNet.py",
+    "ga-221.py",
+    "rag-4f6094b27997fbaa2943217801e4b066.py",
+    "BagNet-7f792262-31cf-477e-a78a-3494c122332d.py",
+    "FractalNet-b52beac18eebcdf680df85bfd9221d5f.py",
+)
+
+
+@pytest.mark.labels
+@pytest.mark.parametrize("name", REAL)
+def test_real_files(write: Callable[..., Path], sandbox: Sandbox, name: str) -> None:
+    archive = data_root() / "lemur_models.zip"
+    if not archive.is_file():
+        pytest.skip(f"no {archive.name} in {archive.parent}")
+    with zipfile.ZipFile(archive) as file:
+        path = write(file.read(name).decode(), "model.py")
+    with pytest.raises(ModelError, match=r"Net needs arguments: .*--entry"):
+        inspect_model(path, sandbox=sandbox)
+    entry = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}, 'cpu')"
+    inspection = inspect_model(path, entry=entry, sandbox=sandbox, limits=Limits(seconds=30))
+    assert inspection.output_shape[-1] == 10
+    assert all(node.created and node.created.file == str(path) for node in inspection.graph.weighted_nodes)
 
 
 def test_source_stands_for_the_file(write: Callable[..., Path], sandbox: Sandbox) -> None:

@@ -39,8 +39,8 @@ class Example:
 
 
 def to_channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """``H, W, C`` as ``C, H, W``; other shapes as they are."""
-    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else shape
+    """``H, W, C`` as ``C, H, W``, also with a depth before; other shapes as they are."""
+    return (shape[-1], *shape[:-1]) if len(shape) in (3, 4) else shape
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:

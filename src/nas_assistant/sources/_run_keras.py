@@ -182,11 +182,11 @@ def _reads_tokens(model: Any) -> bool:
 
 def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """``C, H, W`` as ``H, W, C``; left alone when it is written so already."""
-    if len(shape) != 3 or not _channels_last():
+    if len(shape) not in (3, 4) or not _channels_last():
         return shape
-    if shape[0] not in _CHANNELS and shape[2] in _CHANNELS:
+    if shape[0] not in _CHANNELS and shape[-1] in _CHANNELS:
         return shape
-    return (shape[1], shape[2], shape[0])
+    return (*shape[1:], shape[0])
 
 
 def _outward(shape: tuple[int, ...]) -> tuple[int, ...]:
