@@ -10,6 +10,7 @@ from typing import Any
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._node import Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs._patterns import merge_activations
 
 _CONVOLUTIONS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV})
 
@@ -20,7 +21,8 @@ class GraphBuilder:
     The normal form is what makes the same network written for two frameworks the same graph: identities,
     reshapes that only add or drop axes of length 1, and additions or products with a constant are left out,
     zero padding is part of the convolution after it, every spelling of the global average pool is one
-    operation, and a chain of additions is one addition.
+    operation, an activation spelt out as arithmetic is that activation, and a chain of additions is one
+    addition.
 
     Args:
         framework: Name of the front end's framework.
@@ -118,6 +120,7 @@ class GraphBuilder:
         nodes = _prune(self._nodes)
         nodes = _canonical_pools(nodes)
         nodes = _drop(nodes, _is_transparent)
+        nodes = merge_activations(nodes)
         nodes = _merge_padding(nodes)
         nodes = _flatten_additions(nodes)
         ordered = _renumber(_prune(nodes))

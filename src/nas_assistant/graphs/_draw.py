@@ -81,7 +81,7 @@ def to_svg(graph: ComputationalGraph) -> str:
         f"{graph.name or 'model'}: {len(graph)} operations, {graph.parameters:,} parameters, "
         f"{graph.macs:,} multiply-accumulates"
     )
-    width = max(layout.width + 2 * _MARGIN, 7 * len(title) + 2 * _MARGIN, 420)
+    width = max(layout.width + 2 * _MARGIN, 9 * len(title) + 2 * _MARGIN, 420)
     legend, legend_height = _legend(used, width)
     top = _HEADER + legend_height
     height = top + layout.height + _MARGIN

@@ -11,35 +11,13 @@ import keras
 from keras import KerasTensor, tree
 from keras.src.models.functional import Functional
 
-from nas_assistant.graphs._builder import GraphBuilder
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._keras_layers import Step, describe_layer
+from nas_assistant.graphs._keras_layers import Step
+from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite, model_name
 from nas_assistant.graphs._keras_ops import describe_operation, is_variable
 from nas_assistant.graphs._locations import caller_location, created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
-
-_ACTIVATIONS = {
-    "relu": Operation.RELU,
-    "relu6": Operation.RELU6,
-    "leaky_relu": Operation.LEAKY_RELU,
-    "elu": Operation.ELU,
-    "selu": Operation.ELU,
-    "celu": Operation.ELU,
-    "hard_silu": Operation.HARD_SWISH,
-    "hard_sigmoid": Operation.HARD_SIGMOID,
-    "silu": Operation.SWISH,
-    "mish": Operation.SWISH,
-    "gelu": Operation.GELU,
-    "sigmoid": Operation.SIGMOID,
-    "log_sigmoid": Operation.SIGMOID,
-    "tanh": Operation.TANH,
-    "softmax": Operation.SOFTMAX,
-    "log_softmax": Operation.SOFTMAX,
-}
-# Layers of Keras's own that only run other layers or functions.
-_COMPOSITES = ("Lambda", "SpectralNormalization", "RematScope", "Pipeline")
-_CELLS = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM")
 
 
 def trace_keras(model: Any, inputs: Any) -> ComputationalGraph:
@@ -53,36 +31,30 @@ def trace_keras(model: Any, inputs: Any) -> ComputationalGraph:
     with tracer.recording(), _unchanged(model):
         output = tracer.walk(model, inputs) if _is_plain_functional(model) else model(inputs)
     total = sum(math.prod(v.shape) for v in model.trainable_variables)
-    return tracer.builder.build(tracer.nodes_of(output), total_parameters=total)
+    return tracer.nodes.builder.build(tracer.nodes_of(output), total_parameters=total)
 
 
 class _Tracer:
     """Turns symbolic calls into nodes."""
 
     def __init__(self, model: Any, inputs: Sequence[Any]) -> None:
-        own = type(model).__module__.startswith("keras.")
-        self.builder = GraphBuilder("keras", model.name if own else type(model).__name__)
+        self.nodes = NodeAdder("keras", model_name(model))
         self._model = model
         self._node_of: dict[int, int] = {}
-        self._layout: dict[int, str] = {}
-        self._counted: set[int] = set()
         self._alive: list[Any] = []  # an id is only a tensor's own while the tensor lives
         self._constants: dict[int, list[Any]] = {}
         self._layers: list[Any] = []
         self._place: Location | None = None
         self._muted = False
-        last = keras.config.image_data_format() == "channels_last"
         for tensor in inputs:
-            layout = "plain" if len(tensor.shape) < 4 else "last" if last else "first"
-            shape = _channels_first(tuple(tensor.shape), layout)
-            self._track([tensor], self.builder.add(Operation.INPUT, output_shape=shape), layout)
+            self._track([tensor], self.nodes.add_input(tuple(tensor.shape)))
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """While active, symbolic calls of layers and operations are noted."""
         layer_class, operation_class = keras.layers.Layer, keras.Operation
         layer_call, operation_call = layer_class.symbolic_call, operation_class.symbolic_call
-        eager_call = layer_class.__call__
+        any_call = layer_class.__call__
         tracer = self
 
         def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -92,7 +64,7 @@ class _Tracer:
             return tracer._on_operation(operation, operation_call, args, kwargs)
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            result = eager_call(layer, *args, **kwargs)
+            result = any_call(layer, *args, **kwargs)
             tracer._note_constant(layer, result)
             return result
 
@@ -102,7 +74,7 @@ class _Tracer:
             yield
         finally:
             layer_class.symbolic_call, operation_class.symbolic_call = layer_call, operation_call
-            layer_class.__call__ = eager_call
+            layer_class.__call__ = any_call
 
     def walk(self, model: Any, inputs: Any, *, sequential: bool = False) -> Any:
         """Run a functional model's operations.
@@ -128,8 +100,8 @@ class _Tracer:
         return [self._node_of[id(t)] for t in tree.flatten(value) if id(t) in self._node_of]
 
     def _on_layer(self, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
-        sources = self._sources(args, kwargs)
-        if self._muted or not sources:
+        tensors = [t for t in _tensors(args, kwargs) if id(t) in self._node_of]
+        if self._muted or not tensors:
             return original(layer, *args, **kwargs)
         self._layers.append(layer)
         try:
@@ -138,15 +110,40 @@ class _Tracer:
             functional = getattr(layer, "_functional", None)
             if isinstance(layer, keras.Sequential) and functional is not None:
                 return self.walk(functional, args[0], sequential=True)
-            if isinstance(layer, keras.layers.TimeDistributed):
-                return self._each_step(layer, original, args, kwargs)
-            if _is_composite(layer):
+            if is_composite(layer):
                 return layer.call(*args, **kwargs)
             with self._silently():
                 outputs = original(layer, *args, **kwargs)
-            return self._add_layer(layer, sources, args, kwargs, outputs)
+            if isinstance(layer, keras.layers.TimeDistributed):
+                return self._each_step(layer, tensors[0], outputs)
+            return self._add_layer(layer, tensors, outputs)
         finally:
             self._layers.pop()
+
+    def _add_layer(self, layer: Any, tensors: Sequence[Any], outputs: Any) -> Any:
+        flat = tree.flatten(outputs)
+        sources = self.nodes_of(tensors)
+        shapes = [tuple(t.shape) for t in tensors]
+        place = caller_location() or self._place
+        index, activation = self.nodes.add_layer(layer, sources, shapes, tuple(flat[0].shape), place)
+        self._track(flat, index)
+        return outputs if activation is None else activation(outputs)
+
+    def _each_step(self, layer: Any, sequence: Any, outputs: Any) -> Any:
+        """Run a layer on every time step: time counts as batch."""
+        batch, steps = sequence.shape[:2]
+        merged = KerasTensor((batch * steps, *sequence.shape[2:]), sequence.dtype)
+        known = {"layer": layer.name, "detail": type(layer).__name__, "created": created_at(layer)}
+        layout = "last" if len(merged.shape) == 4 else "plain"
+        reshape = Step({"op": Operation.RESHAPE}, layout=layout)
+        index = self.nodes.add_step(reshape, self.nodes_of(sequence), tuple(merged.shape), **known)
+        self._track([merged], index)
+        results = layer.layer(merged)
+        back = Step({"op": Operation.RESHAPE}, layout="plain")
+        self._track(
+            [outputs], self.nodes.add_step(back, self.nodes_of(results), tuple(outputs.shape), **known)
+        )
+        return outputs
 
     def _on_operation(self, operation: Any, original: Any, args: Any, kwargs: Any) -> Any:
         if self._muted:
@@ -154,102 +151,22 @@ class _Tracer:
         with self._silently():
             outputs = original(operation, *args, **kwargs)
         tensors = [t for t in tree.flatten((args, kwargs)) if hasattr(t, "shape")]
-        sources = [self._node_of[id(t)] for t in tensors if id(t) in self._node_of]
+        sources = self.nodes_of(tensors)
         flat = [t for t in tree.flatten(outputs) if isinstance(t, KerasTensor)]
         if sources and flat:
-            step = describe_operation(operation, tensors, tuple(flat[0].shape))
-            weights = [w for t in tensors for w in self._weights_of(t)]
-            inner = self._layers and self._layers[-1] is not self._model
-            layer = self._layers[-1].name if inner else ""
-            detail = type(operation).__name__
-            place = caller_location() or self._place
-            index, layout = self._add(step, sources, flat[0], weights, layer, detail, place, None)
-            self._track(flat, index, layout)
-        return outputs
-
-    def _add_layer(self, layer: Any, sources: list[int], args: Any, kwargs: Any, outputs: Any) -> Any:
-        flat = tree.flatten(outputs)
-        shapes = [tuple(t.shape) for t in _tensors(args, kwargs) if id(t) in self._node_of]
-        activation = _activation(layer)
-        place = caller_location() or self._place
-        layout = self._layout[sources[0]]
-        for step in describe_layer(layer, shapes, tuple(flat[0].shape)):
-            weights = list(layer.trainable_variables if step.variables is None else step.variables)
-            kind = type(layer).__name__
-            index, layout = self._add(
-                step, sources, flat[0], weights, layer.name, kind, place, created_at(layer)
+            shape = tuple(flat[0].shape)
+            inside = self._layers and self._layers[-1] is not self._model
+            index = self.nodes.add_step(
+                describe_operation(operation, tensors, shape),
+                sources,
+                shape,
+                weights=[w for t in tensors for w in self._weights_of(t)],
+                detail=type(operation).__name__,
+                layer=self._layers[-1].name if inside else "",
+                place=caller_location() or self._place,
             )
-            sources = [index]
-        self._track(flat, index, layout)
-        if activation is None:
-            return outputs
-        known = _ACTIVATIONS.get(getattr(activation, "__name__", ""))
-        if known is None or getattr(activation, "__module__", "").startswith("keras.") is False:
-            return activation(outputs)
-        step = Step({"op": known})
-        name = activation.__name__
-        index, layout = self._add(step, sources, flat[0], [], layer.name, name, place, created_at(layer))
-        self._track(flat, index, layout)
+            self._track(flat, index)
         return outputs
-
-    def _add(
-        self,
-        step: Step,
-        sources: list[int],
-        output: Any,
-        weights: Sequence[Any],
-        layer: str,
-        detail: str,
-        place: Location | None,
-        created: Location | None,
-    ) -> tuple[int, str]:
-        layout = step.layout or self._layout[sources[0]]
-        attributes = dict(step.attributes)
-        trainable = [w for w in weights if w.trainable]
-        fresh = {id(w): w for w in trainable if id(w) not in self._counted}
-        self._counted.update(fresh)
-        if weights and "weight_shape" not in attributes:
-            attributes["weight_shape"] = tuple(weights[0].shape)
-        shape = step.shape or tuple(output.shape)
-        index = self.builder.add(
-            attributes.pop("op"),
-            sources,
-            output_shape=_channels_first(shape, layout),
-            parameters=sum(math.prod(w.shape) for w in fresh.values()),
-            layer=layer,
-            detail=attributes.pop("detail", detail),
-            call=place,
-            created=created,
-            **attributes,
-        )
-        self._layout[index] = layout
-        return index, layout
-
-    def _each_step(self, layer: Any, original: Any, args: Any, kwargs: Any) -> Any:
-        """Run a layer on every time step: time counts as batch."""
-        with self._silently():
-            outputs = original(layer, *args, **kwargs)
-        sequence = args[0]
-        batch, steps = sequence.shape[:2]
-        merged = KerasTensor((batch * steps, *sequence.shape[2:]), sequence.dtype)
-        node = self._node_of[id(sequence)]
-        self._track([merged], node, "last" if len(merged.shape) == 4 else "plain")
-        results = layer.layer(merged)
-        index, _ = self._add(
-            Step({"op": Operation.RESHAPE}, layout="plain"),
-            self.nodes_of(results),
-            outputs,
-            [],
-            layer.name,
-            type(layer).__name__,
-            self._place,
-            created_at(layer),
-        )
-        self._track([outputs], index, "plain")
-        return outputs
-
-    def _sources(self, args: Any, kwargs: Any) -> list[int]:
-        return [self._node_of[id(t)] for t in _tensors(args, kwargs) if id(t) in self._node_of]
 
     def _weights_of(self, tensor: Any) -> list[Any]:
         return [tensor] if is_variable(tensor) else self._constants.get(id(tensor), [])
@@ -261,19 +178,18 @@ class _Tracer:
                 self._constants[id(tensor)] = list(layer.trainable_variables)
                 self._alive.append(tensor)
 
-    def _track(self, tensors: Sequence[Any], index: int, layout: str) -> None:
-        self._layout[index] = layout
+    def _track(self, tensors: Sequence[Any], index: int) -> None:
         for tensor in tensors:
             self._node_of[id(tensor)] = index
             self._alive.append(tensor)
 
     @contextlib.contextmanager
     def _silently(self) -> Iterator[None]:
-        self._muted = True
+        before, self._muted = self._muted, True
         try:
             yield
         finally:
-            self._muted = False
+            self._muted = before
 
 
 def _tensors(args: Any, kwargs: Any) -> list[Any]:
@@ -282,27 +198,8 @@ def _tensors(args: Any, kwargs: Any) -> list[Any]:
     return [t for t in tree.flatten((args, named)) if isinstance(t, KerasTensor)]
 
 
-def _activation(layer: Any) -> Any:
-    """The activation that a layer applies to its output, if any."""
-    if any(kind.__name__.startswith(_CELLS) for kind in type(layer).__mro__):
-        return None
-    activation = getattr(layer, "activation", None)
-    return None if activation is None or activation is keras.activations.linear else activation
-
-
 def _is_plain_functional(model: Any) -> bool:
     return isinstance(model, Functional) and type(model).call is Functional.call
-
-
-def _is_composite(layer: Any) -> bool:
-    """Whether the steps of a layer's ``call`` are to be noted rather than the layer itself."""
-    owner = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
-    return not owner.__module__.startswith("keras.") or owner.__name__ in (*_COMPOSITES, "Sequential")
-
-
-def _channels_first(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    sample = shape[1:]
-    return (sample[-1], *sample[:-1]) if layout == "last" and len(sample) > 1 else sample
 
 
 @contextlib.contextmanager

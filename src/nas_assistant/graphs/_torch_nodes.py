@@ -44,14 +44,14 @@ def add_call(
         "parameters": parameters,
         "call": place,
     }
-    attention = next((part for part in layers if isinstance(part[1], torch.nn.MultiheadAttention)), None)
-    if attention is not None:
-        name, layer = attention
+    for name, layer in layers:
+        if not isinstance(layer, torch.nn.MultiheadAttention):
+            continue
         return builder.fold(
             name,
             Operation.ATTENTION,
             sources,
-            weight_shape=(3 * int(layer.embed_dim), int(layer.embed_dim)),
+            weight_shape=(3 * layer.embed_dim, layer.embed_dim),
             bias=layer.in_proj_bias is not None,
             macs=attributes.get("macs", 0),
             detail="multi_head_attention",
