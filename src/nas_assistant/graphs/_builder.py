@@ -10,7 +10,7 @@ from typing import Any
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._node import Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import Operation
-from nas_assistant.graphs._patterns import merge_activations
+from nas_assistant.graphs._patterns import merge_activations, merge_weights
 
 _CONVOLUTIONS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV})
 
@@ -119,6 +119,7 @@ class GraphBuilder:
             self.add(Operation.OUTPUT, [source], output_shape=self._nodes[source].output_shape)
         nodes = _prune(self._nodes)
         nodes = _canonical_pools(nodes)
+        nodes = merge_weights(nodes)
         nodes = _drop(nodes, _is_transparent)
         nodes = merge_activations(nodes)
         nodes = _merge_padding(nodes)

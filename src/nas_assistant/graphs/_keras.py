@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -115,7 +116,10 @@ def _tensor(keras: Any, shape: tuple[int, ...], dtype: str) -> Any:
 
 
 def _one_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """The first line that says something: Keras puts a heading and colour codes around it."""
+    lines = (re.sub(r"\x1b\[\d*m", "", line).strip() for line in str(error).splitlines())
+    told = (line for line in lines if line and not line.startswith("Exception encountered when calling"))
+    return next(told, type(error).__name__)
 
 
 @contextlib.contextmanager

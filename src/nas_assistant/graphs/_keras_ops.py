@@ -166,7 +166,7 @@ _SIMPLE = {
     Operation.TANH: "Tanh HardTanh",
     Operation.SOFTMAX: "Softmax LogSoftmax",
     Operation.ADD: "Add Subtract",
-    Operation.MUL: "Multiply Divide TrueDivide",
+    Operation.MUL: "Multiply Divide TrueDivide Negative",
     Operation.CONCAT: "Concatenate Append Stack Hstack Vstack Dstack",
     Operation.MEAN: "Mean Sum",
     Operation.UPSAMPLE: "Resize DepthToSpace",

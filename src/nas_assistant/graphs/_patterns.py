@@ -1,18 +1,87 @@
-"""Activations that a file spells out as arithmetic, put back into one operation."""
+"""Operations that a file spells out as arithmetic, put back into one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from nas_assistant.graphs._node import Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import Operation
 
+BATCH_NORM_SCALE = "batch_norm_scale"
+"""Detail of a product with weights over a standard deviation: the first step of a batch normalisation."""
+
+_BIASED = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
 _GATES = {
     Operation.SIGMOID: Operation.SWISH,
     Operation.HARD_SIGMOID: Operation.HARD_SWISH,
     # relu6(x + 3) / 6, constants left out
     Operation.RELU6: Operation.HARD_SWISH,
 }
+
+
+def merge_weights(nodes: dict[int, Node]) -> dict[int, Node]:
+    """Merge the added vector after a convolution or dense layer, and the steps of a batch normalisation.
+
+    A step merges into the one before it only when nothing else reads that.
+    """
+    readers: dict[int, int] = dict.fromkeys(nodes, 0)
+    for node in nodes.values():
+        for source in node.inputs:
+            readers[source] += 1
+    alias: dict[int, int] = {}
+    result: dict[int, Node] = {}
+    for node in nodes.values():
+        node = node.replace(inputs=tuple(alias.get(i, i) for i in node.inputs))
+        before = result.get(node.inputs[0]) if len(node.inputs) == 1 else None
+        merged = None
+        if before is not None and readers[before.id] == 1:
+            merged = _with_bias(before, node) or _with_affine(before, node)
+        if merged is not None:
+            result[merged.id] = merged
+            alias[node.id] = merged.id
+            readers[merged.id] = readers[node.id]
+        elif node.op is Operation.MUL and node.detail == BATCH_NORM_SCALE and node.output_shape:
+            result[node.id] = _normalisation(node)
+        else:
+            result[node.id] = node
+    return result
+
+
+def _with_bias(layer: Node, addition: Node) -> Node | None:
+    if not isinstance(layer, WeightedNode) or layer.op not in _BIASED or layer.bias:
+        return None
+    if not isinstance(addition, WeightedNode) or addition.op is not Operation.ADD:
+        return None
+    if math.prod(addition.weight_shape) != _channels(layer):
+        return None
+    return layer.replace(bias=True, parameters=layer.parameters + addition.parameters)
+
+
+def _normalisation(scale: Node) -> Node:
+    """The batch normalisation that begins with a product."""
+    fields = {slot: getattr(scale, slot) for slot in Node.__slots__}
+    fields.update(op=Operation.BATCH_NORM, detail="batch_norm")
+    return WeightedNode(**fields, weight_shape=(scale.output_shape[0],))
+
+
+def _with_affine(norm: Node, step: Node) -> Node | None:
+    """A spelt-out batch normalisation with one more factor or shift of its own."""
+    if (
+        norm.op is not Operation.BATCH_NORM
+        or norm.detail != "batch_norm"
+        or not isinstance(norm, WeightedNode)
+    ):
+        return None
+    size = math.prod(step.weight_shape) if isinstance(step, WeightedNode) else 0
+    if step.op not in (Operation.ADD, Operation.MUL) or size not in (0, norm.weight_shape[0]):
+        return None
+    bias = norm.bias or (step.op is Operation.ADD and size > 0)
+    return norm.replace(bias=bias, parameters=norm.parameters + step.parameters)
+
+
+def _channels(layer: WeightedNode) -> int:
+    return layer.weight_shape[1 if layer.op is Operation.CONV_TRANSPOSE else 0]
 
 
 def merge_activations(nodes: dict[int, Node]) -> dict[int, Node]:
@@ -59,7 +128,7 @@ def _gated(
         return None
     if step.inputs == (value,):
         inner.append(gate)
-        return _GATES.get(step.op, Operation.GELU if _is(step, "erf") else None)
+        return _GATES.get(step.op, Operation.GELU if _is(step, "erf", "erfc") else None)
     if step.op is not Operation.TANH or len(step.inputs) != 1 or not single(step.inputs[0]):
         return None
     below = nodes[step.inputs[0]]

@@ -337,7 +337,9 @@ _SIMPLE = {
     Operation.TANH: "tanh",
     Operation.SOFTMAX: "softmax log_softmax softmin",
     Operation.ADD: "add sub radd rsub iadd isub subtract",
-    Operation.MUL: "mul multiply rmul imul div true_divide truediv rtruediv itruediv rdiv idiv divide",
+    Operation.MUL: (
+        "mul multiply rmul imul div true_divide truediv rtruediv itruediv rdiv idiv divide neg negative"
+    ),
     Operation.CONCAT: "cat concat concatenate stack hstack vstack column_stack",
     Operation.RESHAPE: (
         "reshape view flatten unflatten squeeze unsqueeze ravel view_as reshape_as unsafe_view"
