@@ -13,6 +13,7 @@ from nas_assistant.graphs._operations import ACTIVATIONS, COMMUTATIVE, NORMALISA
 if TYPE_CHECKING:
     from nas_assistant.graphs._keras import read_keras as read_keras
     from nas_assistant.graphs._onnx import read_onnx as read_onnx
+    from nas_assistant.graphs._onnx_write import write_onnx as write_onnx
     from nas_assistant.graphs._torch import read_torch as read_torch
 
 __all__ = [
@@ -30,13 +31,23 @@ __all__ = [
     "read_onnx",
     "read_torch",
     "record_creation",
+    "write_onnx",
 ]
+
+
+_FRONT_ENDS = {
+    "read_torch": "_torch",
+    "read_keras": "_keras",
+    "read_onnx": "_onnx",
+    "write_onnx": "_onnx_write",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Each front end imports its framework, so it is loaded on first use.
-    if name in ("read_torch", "read_keras", "read_onnx"):
+    module = _FRONT_ENDS.get(name)
+    if module is not None:
         import importlib
 
-        return getattr(importlib.import_module(f"nas_assistant.graphs._{name[5:]}"), name)
+        return getattr(importlib.import_module(f"nas_assistant.graphs.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -10,13 +9,10 @@ from torch.fx import Node as FxNode
 
 from nas_assistant.graphs._builder import GraphBuilder
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._locations import _is_library
-from nas_assistant.graphs._node import Location
+from nas_assistant.graphs._locations import location_in_trace
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._torch_calls import Call, plain_name
 from nas_assistant.graphs._torch_nodes import add_call, sample_shape
-
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
 def export_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> ComputationalGraph:
@@ -96,7 +92,7 @@ class _Reader:
             weights,
             parameters=sum(w.numel() for w in fresh.values()),
             layers=[(path, self._module.get_submodule(path)) for path in paths],
-            place=_call_location(node),
+            place=location_in_trace(node.meta.get("stack_trace") or ""),
         )
 
     def _described(self, node: FxNode, output: torch.Tensor) -> Call:
@@ -128,8 +124,3 @@ def _nodes(value: Any) -> list[FxNode]:
     if isinstance(value, (tuple, list)):
         return [node for part in value for node in _nodes(part)]
     return []
-
-
-def _call_location(node: FxNode) -> Location | None:
-    frames = [(m["file"], int(m["line"])) for m in _FRAME.finditer(node.meta.get("stack_trace") or "")]
-    return next((Location(file, line) for file, line in reversed(frames) if not _is_library(file)), None)

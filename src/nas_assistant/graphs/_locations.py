@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from nas_assistant.graphs._node import Location
 
 _ATTRIBUTE = "_nas_assistant_created"
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 _LIBRARIES = ("torch", "keras", "tensorflow")
 # Where a reader starts to run the model: frames further out are not part of its forward pass.
 _ENTRIES = frozenset({"trace_graph", "trace_keras", "trace_tensorflow", "walk"})
@@ -59,6 +61,12 @@ def creator_location(layer: Any) -> Location | None:
             return _location(frame)
         frame = frame.f_back
     return None
+
+
+def location_in_trace(trace: str) -> Location | None:
+    """The innermost place outside the frameworks that a printed traceback names."""
+    frames = [(match["file"], int(match["line"])) for match in _FRAME.finditer(trace)]
+    return next((Location(file, line) for file, line in reversed(frames) if not _is_library(file)), None)
 
 
 def created_at(layer: Any) -> Location | None:
