@@ -12,6 +12,7 @@ from nas_assistant.graphs._node import Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import merge_activations, merge_weights
 
+_POOLS = frozenset({Operation.MEAN, Operation.AVG_POOL, Operation.GLOBAL_AVG_POOL, Operation.MAX_POOL})
 _CONVOLUTIONS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV})
 
 
@@ -98,8 +99,12 @@ class GraphBuilder:
             )
             return self._folded[layer]
         node = self._nodes[self._folded[layer]]
+        read = dict.fromkeys(i for i in (*node.inputs, *inputs) if i < node.id)
         self._nodes[node.id] = node.replace(
-            parameters=node.parameters + parameters, macs=node.macs + macs, output_shape=shape
+            inputs=tuple(read),
+            parameters=node.parameters + parameters,
+            macs=node.macs + macs,
+            output_shape=shape,
         )
         return node.id
 
@@ -142,13 +147,17 @@ class GraphBuilder:
 
 
 def _canonical_pools(nodes: dict[int, Node]) -> dict[int, Node]:
-    """Give every spelling of the global average pool one form, of output shape ``(C,)``."""
+    """Give every spelling of a pool over the whole map one form, of output shape ``(C,)``."""
     result = dict(nodes)
     for node in nodes.values():
-        if not node.inputs or node.op not in (Operation.MEAN, Operation.AVG_POOL, Operation.GLOBAL_AVG_POOL):
+        if not node.inputs or node.op not in _POOLS:
             continue
         shape = nodes[node.inputs[0]].output_shape
         channels = math.prod(node.output_shape)
+        if node.op is Operation.MAX_POOL:
+            if len(shape) == 3 and node.kernel == shape[1:] and channels == shape[0]:
+                result[node.id] = node.replace(output_shape=(channels,))
+            continue
         whole_map = len(shape) == 3 and channels in (shape[0], shape[2])
         if node.op is Operation.AVG_POOL:
             whole_map = whole_map and node.kernel == shape[1:] and node.padding in (None, (0, 0, 0, 0))
@@ -169,9 +178,11 @@ def _canonical_pools(nodes: dict[int, Node]) -> dict[int, Node]:
 def _is_transparent(node: Node, nodes: dict[int, Node]) -> bool:
     if len(node.inputs) != 1 or isinstance(node, WeightedNode):
         return False
-    if node.op in (Operation.IDENTITY, Operation.ADD, Operation.MUL, Operation.CONCAT):
+    if node.op in (Operation.IDENTITY, Operation.ADD, Operation.MUL):
         return True
     source = nodes[node.inputs[0]].output_shape
+    if node.op is Operation.CONCAT:
+        return source == node.output_shape
     if node.op is Operation.RESHAPE:
         return _without_ones(source) == _without_ones(node.output_shape)
     # A transpose that only moves axes of length 1 leaves the data as it is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,15 +42,17 @@ def read_keras(model: Any, input_shape: Sequence[int] | None = None) -> Computat
 
     inputs = _symbolic_inputs(keras, model, input_shape)
     try:
-        return trace_keras(model, inputs)
+        with _quietly():
+            return trace_keras(model, inputs)
     except Exception as symbolic:
         try:
             from nas_assistant.graphs._tensorflow import trace_tensorflow
 
-            return trace_tensorflow(model, inputs)
+            with _quietly():
+                return trace_tensorflow(model, inputs)
         except Exception as error:
             shapes = ", ".join(str(tuple(x.shape[1:])) for x in keras.tree.flatten(inputs))
-            cause = error if "KerasTensor" in str(symbolic) else symbolic
+            cause = error if "A KerasTensor cannot be used" in str(symbolic) else symbolic
             name = type(model).__name__
             raise UserError(
                 f"{name} does not run on an input of shape {shapes}: {_one_line(cause)}"
@@ -113,6 +116,14 @@ def _dtype(keras: Any, model: Any) -> str:
 
 def _tensor(keras: Any, shape: tuple[int, ...], dtype: str) -> Any:
     return keras.KerasTensor(shape, dtype=dtype)
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """While active, Keras does not warn of what the error after it says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _one_line(error: BaseException) -> str:

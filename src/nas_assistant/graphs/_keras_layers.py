@@ -298,7 +298,10 @@ _SIMPLE = {
     Operation.DROPOUT: (
         "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout AlphaDropout"
     ),
-    Operation.IDENTITY: "Identity Masking ActivityRegularization GaussianNoise Rescaling Normalization",
+    # `Activation` only applies its activation, which is a node of its own.
+    Operation.IDENTITY: (
+        "Activation Identity Masking ActivityRegularization GaussianNoise Rescaling Normalization"
+    ),
 }
 
 

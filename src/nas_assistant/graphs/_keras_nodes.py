@@ -119,6 +119,8 @@ class NodeAdder:
         """
         known = {"layer": layer.name, "place": place, "created": created_at(layer)}
         for step in describe_layer(layer, shapes, output):
+            if step.attributes["op"] is Operation.ATTENTION:
+                sources = list(dict.fromkeys(sources))
             weights = layer.trainable_variables if step.variables is None else step.variables
             detail = type(layer).__name__
             sources = [self.add_step(step, sources, output, weights=weights, detail=detail, **known)]
@@ -135,7 +137,8 @@ class NodeAdder:
 def is_composite(layer: Any) -> bool:
     """Whether the steps of a layer's ``call`` are to be noted rather than the layer itself."""
     owner = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
-    return not owner.__module__.startswith("keras.") or owner.__name__ in _COMPOSITES
+    own = owner.__module__.startswith("keras.") and not owner.__module__.startswith("keras.src.applications")
+    return not own or owner.__name__ in _COMPOSITES
 
 
 def channels_first(shape: Sequence[int], layout: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 from keras import KerasTensor, tree
+from keras.src.backend.common.variables import Variable
 from keras.src.models.functional import Functional
 
 from nas_assistant.graphs._graph import ComputationalGraph
@@ -42,7 +43,7 @@ class _Tracer:
         self._model = model
         self._node_of: dict[int, int] = {}
         self._alive: list[Any] = []  # an id is only a tensor's own while the tensor lives
-        self._constants: dict[int, list[Any]] = {}
+        self._read: list[Any] = []
         self._layers: list[Any] = []
         self._place: Location | None = None
         self._muted = False
@@ -54,7 +55,7 @@ class _Tracer:
         """While active, symbolic calls of layers and operations are noted."""
         layer_class, operation_class = keras.layers.Layer, keras.Operation
         layer_call, operation_call = layer_class.symbolic_call, operation_class.symbolic_call
-        any_call = layer_class.__call__
+        value = Variable.value
         tracer = self
 
         def call_layer(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -63,18 +64,18 @@ class _Tracer:
         def call_operation(operation: Any, *args: Any, **kwargs: Any) -> Any:
             return tracer._on_operation(operation, operation_call, args, kwargs)
 
-        def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-            result = any_call(layer, *args, **kwargs)
-            tracer._note_constant(layer, result)
-            return result
+        def read(variable: Any) -> Any:
+            if not tracer._muted:
+                tracer._read.append(variable)
+            return value.fget(variable)
 
         layer_class.symbolic_call, operation_class.symbolic_call = call_layer, call_operation
-        layer_class.__call__ = call
+        Variable.value = property(read)
         try:
             yield
         finally:
             layer_class.symbolic_call, operation_class.symbolic_call = layer_call, operation_call
-            layer_class.__call__ = any_call
+            Variable.value = value
 
     def walk(self, model: Any, inputs: Any, *, sequential: bool = False) -> Any:
         """Run a functional model's operations.
@@ -160,7 +161,7 @@ class _Tracer:
                 describe_operation(operation, tensors, shape),
                 sources,
                 shape,
-                weights=[w for t in tensors for w in self._weights_of(t)],
+                weights=self._weights_of(tensors),
                 detail=type(operation).__name__,
                 layer=self._layers[-1].name if inside else "",
                 place=caller_location() or self._place,
@@ -168,15 +169,18 @@ class _Tracer:
             self._track(flat, index)
         return outputs
 
-    def _weights_of(self, tensor: Any) -> list[Any]:
-        return [tensor] if is_variable(tensor) else self._constants.get(id(tensor), [])
+    def _weights_of(self, tensors: Sequence[Any]) -> list[Any]:
+        """Variables among an operation's arguments, or behind the numbers among them.
 
-    def _note_constant(self, layer: Any, result: Any) -> None:
-        """A layer that ran on numbers, such as an embedding of positions: what reads it reads its weights."""
-        for tensor in tree.flatten(result):
-            if not isinstance(tensor, KerasTensor) and layer.trainable_variables:
-                self._constants[id(tensor)] = list(layer.trainable_variables)
-                self._alive.append(tensor)
+        What is computed from variables alone, such as an embedding of positions, is computed at once; the
+        variables read for it belong to the operation that uses the result.
+        """
+        weights = [t for t in tensors if is_variable(t)]
+        computed = [t for t in tensors if not isinstance(t, KerasTensor) and len(t.shape)]
+        if not weights and computed:
+            weights = list({id(v): v for v in self._read}.values())
+            self._read.clear()
+        return weights
 
     def _track(self, tensors: Sequence[Any], index: int) -> None:
         for tensor in tensors:
