@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas_assistant.errors import UserError
+from nas_assistant.graphs import Operation, read_torch
+
+from .conftest import PAIRS, torch_example
+from .zoo import MODELS, Branching
+
+IMAGE = (2, 3, 32, 32)
+# PyTorch's counter knows neither recurrent layers nor the CPU's attention kernels.
+NOT_COUNTED = {"lstm", "encoder"}
+
+
+def model_and_input(name):
+    if name in PAIRS:
+        return torch_example(name), torch.randn(IMAGE)
+    build, example = MODELS[name]
+    return build(), example()
+
+
+def ops(graph):
+    return [node.op.value for node in graph.nodes]
+
+
+@pytest.mark.parametrize("name", [*PAIRS, *MODELS])
+@pytest.mark.filterwarnings("ignore:The tensor attributes")
+def test_trace_and_export_give_one_graph(name):
+    module, example = model_and_input(name)
+    traced = read_torch(module, example, method="trace")
+    exported = read_torch(module, example, method="export")
+    assert traced.is_isomorphic(exported)
+    assert (traced.parameters, traced.macs) == (exported.parameters, exported.macs)
+    assert traced.warnings == exported.warnings == ()
+
+
+@pytest.mark.parametrize("name", [*PAIRS, *MODELS])
+def test_every_parameter_is_some_nodes(name):
+    module, example = model_and_input(name)
+    graph = read_torch(module, example)
+    assert graph.parameters == sum(p.numel() for p in module.parameters())
+    assert graph.unused_parameters == 0
+
+
+@pytest.mark.parametrize("name", sorted({*PAIRS, *MODELS} - NOT_COUNTED))
+def test_macs_agree_with_pytorchs_counter(name):
+    module, example = model_and_input(name)
+    inputs = example if isinstance(example, tuple) else (example,)
+    with FlopCounterMode(display=False) as counter:
+        module.eval()(*inputs)
+    batch = inputs[0].shape[0]
+    assert read_torch(module, example).flops * batch == pytest.approx(counter.get_total_flops(), rel=0.01)
+
+
+def test_macs_of_a_recurrent_layer():
+    module, example = model_and_input("lstm")
+    steps, gates = 6, 4 * 16
+    assert read_torch(module, example).macs == steps * gates * (12 + 16) + 16 * 4
+
+
+def test_macs_of_multi_head_attention():
+    module, example = model_and_input("encoder")
+    tokens, width = 7, 16
+    attention = 4 * tokens * width * width + 2 * tokens * tokens * width
+    assert read_torch(module, example).macs == attention + width * 5
+
+
+def test_data_dependent_control_flow_is_followed_by_the_trace_alone():
+    module, example = Branching(), torch.randn(2, 8)
+    with pytest.raises(Exception, match="data-dependent"):
+        read_torch(module, example, method="export")
+    graph = read_torch(module, example)
+    assert ops(graph) == ["input", "dense", "sigmoid", "output"]
+    assert graph.parameters == 72
+    assert graph.unused_parameters == 36
+
+
+def test_attributes_of_a_convolution():
+    module = nn.Conv2d(4, 8, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2, bias=False)
+    graph = read_torch(module, torch.zeros(1, 4, 16, 16))
+    node = graph.nodes[1]
+    assert (node.op, node.kernel, node.stride) == (Operation.CONV, (3, 5), (2, 1))
+    assert (node.padding, node.dilation, node.groups) == ((1, 2, 1, 2), (1, 2), 2)
+    assert (node.weight_shape, node.bias) == ((8, 2, 3, 5), False)
+    assert (node.input_shape, node.output_shape) == ((4, 16, 16), (8, 8, 12))
+    assert node.macs == 8 * 8 * 12 * 2 * 15
+
+
+def test_odd_same_padding_puts_the_larger_part_after():
+    graph = read_torch(nn.Conv2d(1, 1, 4, padding="same"), torch.zeros(1, 1, 8, 8))
+    assert graph.nodes[1].padding == (1, 1, 2, 2)
+
+
+def test_a_shared_layer_is_a_node_for_each_call_and_counted_once():
+    module, example = model_and_input("shared")
+    graph = read_torch(module, example)
+    calls = [node for node in graph.nodes if node.layer == "conv"]
+    assert [node.parameters for node in calls] == [584, 0, 0]
+
+
+def test_a_depthwise_convolution_is_told_from_a_grouped_one():
+    depthwise = read_torch(nn.Conv2d(4, 8, 3, groups=4), torch.zeros(1, 4, 8, 8))
+    grouped = read_torch(nn.Conv2d(4, 8, 3, groups=2), torch.zeros(1, 4, 8, 8))
+    assert depthwise.nodes[1].op is Operation.DEPTHWISE_CONV
+    assert grouped.nodes[1].op is Operation.CONV
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+def test_cross_attention_reads_the_queries_and_the_keys(method):
+    class Cross(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x, y):
+            return self.attention(x, y, y, need_weights=False)[0]
+
+    graph = read_torch(Cross(), (torch.zeros(2, 3, 8), torch.zeros(2, 5, 8)), method=method)
+    assert ops(graph) == ["input", "input", "attention", "output"]
+    assert graph.nodes[2].inputs == (0, 1)
+
+
+def test_meta_modules_are_read_without_computing():
+    with torch.device("meta"):
+        module = torch_example("residual")
+        graph = read_torch(module, torch.empty(IMAGE))
+    assert graph.is_isomorphic(read_torch(torch_example("residual"), torch.zeros(IMAGE)))
+
+
+def test_an_operation_outside_the_vocabulary_is_read_and_named():
+    class Spectral(nn.Module):
+        def forward(self, x):
+            return torch.fft.rfft(x).abs()
+
+    graph = read_torch(Spectral(), torch.zeros(1, 8))
+    assert ops(graph) == ["input", "other", "other", "output"]
+    assert any("fft_rfft" in warning or "rfft" in warning for warning in graph.warnings)
+
+
+def test_the_module_is_left_as_it_was():
+    module = torch_example("cnn").train()
+    module.drop1.eval()
+    read_torch(module, torch.zeros(IMAGE))
+    assert module.training
+    assert not module.drop1.training
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_a_wrong_input_is_one_line_with_the_shape():
+    with pytest.raises(UserError) as raised:
+        read_torch(torch_example("cnn"), torch.zeros(2, 3, 16, 16))
+    assert "(2, 3, 16, 16)" in str(raised.value)
+    assert "\n" not in str(raised.value)
