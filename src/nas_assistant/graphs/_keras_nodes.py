@@ -49,12 +49,14 @@ class NodeAdder:
     def __init__(self, framework: str, name: str) -> None:
         self.builder = GraphBuilder(framework, name)
         self.layout: dict[int, str] = {}
+        self._batch: int | None = None
         self._counted: set[int] = set()
 
     def add_input(self, shape: tuple[int, ...]) -> int:
         """Add an input of a shape with its batch; with two or three axes besides channels it is a map."""
         last = keras.config.image_data_format() == "channels_last"
         layout = "plain" if len(shape) < 4 else "last" if last else "first"
+        self._batch = self._batch or shape[0]
         index = self.builder.add(Operation.INPUT, output_shape=channels_first(shape, layout))
         self.layout[index] = layout
         return index
@@ -85,6 +87,9 @@ class NodeAdder:
         """
         layout = step.layout or self.layout[sources[0]]
         attributes = dict(step.attributes)
+        if output and self._batch and output[0] % self._batch == 0:
+            # Time steps or windows that were folded into the batch are the same sample's.
+            attributes["macs"] = attributes.get("macs", 0) * (output[0] // self._batch)
         fresh = {id(w): w for w in weights if w.trainable and id(w) not in self._counted}
         self._counted.update(fresh)
         if weights and "weight_shape" not in attributes:

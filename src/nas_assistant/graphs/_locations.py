@@ -27,6 +27,8 @@ def _is_library(file: str) -> bool:
     if file.startswith("<"):
         return True
     parts = Path(file).parts
+    if parts[-1].startswith("__autograph_generated_file"):
+        return True
     in_site = any(part in ("site-packages", "dist-packages") for part in parts)
     return file.startswith(_PACKAGE) or (in_site and any(name in parts for name in _LIBRARIES))
 

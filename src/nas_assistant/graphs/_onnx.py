@@ -83,11 +83,11 @@ def _close_shapes(graph: Any, path: Path) -> int:
     open_batches: set[str] = set()
     for value in inputs:
         dims = value.type.tensor_type.shape.dim
+        shape = ", ".join(str(d.dim_value or d.dim_param or "?") for d in dims)
         for axis, dim in enumerate(dims):
             if dim.HasField("dim_value") and dim.dim_value > 0:
                 continue
             if axis:
-                shape = ", ".join(str(d.dim_value or d.dim_param or "?") for d in dims)
                 raise UserError(
                     f"{path}: input {value.name!r} has the open shape ({shape}): export it with fixed sizes"
                 )

@@ -36,13 +36,21 @@ def trace_tensorflow(model: Any, inputs: Any) -> ComputationalGraph:
         model: A Keras model or layer, or a ``tf.Module`` that can be called.
         inputs: Symbolic tensors, with a batch, in the structure that the model takes.
     """
+    try:
+        # Without conversion every line of the trace is one of the user's file.
+        return _trace(model, tf.autograph.experimental.do_not_convert(model), inputs)
+    except Exception:
+        return _trace(model, model, inputs)
+
+
+def _trace(model: Any, call: Any, inputs: Any) -> ComputationalGraph:
     graph = tf.__internal__.FuncGraph("call")
     reader = _Reader(model, graph)
     with reader.whole_layers(), _inlined(), graph.as_default(), tf.GradientTape() as tape:
         tensors = tree.map_structure(
             lambda x: tf.compat.v1.placeholder(shape=tuple(x.shape), dtype=x.dtype), inputs
         )
-        output = model(tensors)
+        output = call(tensors)
     reader.watch(tape.watched_variables())
     reader.read(tree.flatten(tensors))
     return reader.build(tree.flatten(output))
