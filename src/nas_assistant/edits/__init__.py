@@ -1,0 +1,24 @@
+"""Changes to a model's source that keep it running: structured operations, search/replace, whole files."""
+
+from __future__ import annotations
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._edit import Edit, EditError
+from nas_assistant.edits._legal import apply_edits, legal_changes, legal_edits, make_changes
+from nas_assistant.edits._registry import get_operation, list_operations
+
+__all__ = [
+    "BaseEditOperation",
+    "Change",
+    "Edit",
+    "EditContext",
+    "EditError",
+    "LayerCall",
+    "apply_edits",
+    "get_operation",
+    "legal_changes",
+    "legal_edits",
+    "list_operations",
+    "make_changes",
+]

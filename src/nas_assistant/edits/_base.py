@@ -1,0 +1,89 @@
+"""What every edit operation implements."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._edit import Argument, Edit, EditError
+from nas_assistant.edits._replace import Replacement, overlap
+from nas_assistant.errors import FailureKind
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A legal edit and how to make it.
+
+    Attributes:
+        edit: The edit.
+        replacements: The pieces of text that it replaces.
+        introduces: Names of the operations that the network may have more of afterwards.
+        reads: Channel groups whose width it copies.
+        writes: Channel groups whose width it changes.
+        resizes: Whether it changes height and width of feature maps.
+        relevant: Ids of the nodes that it is about.
+    """
+
+    edit: Edit
+    replacements: tuple[Replacement, ...]
+    introduces: frozenset[str] = frozenset()
+    reads: frozenset[int] = frozenset()
+    writes: frozenset[int] = frozenset()
+    resizes: bool = False
+    relevant: tuple[int, ...] = ()
+
+    def conflicts(self, other: Change) -> bool:
+        """Whether the two cannot be made together."""
+        if any(overlap(a, b) for a in self.replacements for b in other.replacements):
+            return True
+        if self.writes & (other.writes | other.reads) or other.writes & self.reads:
+            return True
+        if self.resizes and other.resizes:
+            return True
+        # What is only checked afterwards may depend on any number of channels.
+        unsure = not self.edit.shape_safe or not other.edit.shape_safe
+        return unsure and bool(
+            self.writes or other.writes or not (self.edit.shape_safe or other.edit.shape_safe)
+        )
+
+
+class BaseEditOperation(abc.ABC):
+    """An operation on a user's source; one file each under ``edits/operations``.
+
+    Subclasses set ``name`` and ``summary`` and implement :meth:`sites`.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+
+    @abc.abstractmethod
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Every place where the operation is legal, in the order of the file."""
+
+    def apply(self, context: EditContext, edit: Edit) -> Change:
+        """The change for an edit that :meth:`sites` lists.
+
+        Raises:
+            EditError: The edit is not legal here (``constraint``).
+        """
+        for change in self.sites(context):
+            if change.edit.key == edit.key:
+                return change
+        message = f"{edit.describe()}: not possible there"
+        raise EditError(FailureKind.CONSTRAINT, message, edit.line)
+
+    def edit(
+        self,
+        context: EditContext,
+        offset: int,
+        layer: str,
+        *,
+        shape_safe: bool = True,
+        **arguments: Argument,
+    ) -> Edit:
+        """An edit of this operation at an offset of the source."""
+        line, column = context.tree.place(offset)
+        return Edit(self.name, layer, line, arguments, "", column, shape_safe)

@@ -1,0 +1,172 @@
+"""Which literals of the source set the channels of a layer, and which have to follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nas_assistant.edits._layouts import Layout, Layouts
+from nas_assistant.edits._source import integer
+from nas_assistant.edits._values import Combined, Resolver, Value, evaluate, leaves
+from nas_assistant.graphs import Node, Operation, WeightedNode
+
+if TYPE_CHECKING:
+    from nas_assistant.edits._context import EditContext, LayerCall
+
+_PASSING = ("depthwise", "norm", "activation")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An argument that holds a number of channels.
+
+    Attributes:
+        value: The expression behind it.
+        needs: For each node that it sets, the layout whose width it must equal; None: it must stay.
+    """
+
+    value: Value
+    needs: tuple[Layout | None, ...]
+
+
+class Channels:
+    """Channel groups of a context, with the literals that set them.
+
+    Args:
+        context: Source and graph.
+    """
+
+    def __init__(self, context: EditContext) -> None:
+        self._context = context
+        self.layouts = Layouts(context.graph)
+        self._resolver = Resolver(context.tree)
+        self._slots: list[tuple[Value, list[tuple[Node, str]]]] = []
+        self._divisors: list[tuple[Node, int]] = []
+        for layer in (*context.layers, *context.unused_layers):
+            self._read(layer)
+        self._freeze_what_is_not_written()
+
+    def _read(self, layer: LayerCall) -> None:
+        for name, side in self._names(layer):
+            argument = layer.arguments.get(name)
+            value = None if argument is None else self._resolver.resolve(argument.value)
+            places = [(node, side) for node in self._nodes(layer, name)]
+            layouts = [self._layout(node, side) for node, side in places]
+            if value is None:
+                optional = argument is None and name in ("groups", "num_parameters")
+                if not optional:
+                    self.layouts.freeze(layouts)
+                continue
+            for other in layouts[1:]:
+                if side == "out":
+                    self.layouts.tie(layouts[0], other)
+            if name != "groups" or any(node.op is Operation.DEPTHWISE_CONV for node, _ in places):
+                self._slots.append((value, places))
+        for node in layer.main:
+            if node.op is Operation.CONV and node.groups and node.groups > 1:
+                self._divisors.append((node, node.groups))
+        groups = layer.arguments.get("num_groups") or layer.arguments.get("groups")
+        if groups is not None and layer.kind.role == "norm":
+            count = integer(groups.value)
+            self._divisors.extend((node, count or 1) for node in layer.main)
+            if count is None:
+                self.layouts.freeze(self.layouts.of(node.id) for node in layer.main)
+
+    def _nodes(self, layer: LayerCall, name: str) -> list[Node]:
+        if layer.kind.role == "separable":
+            return [node for node in layer.main if node.op is not Operation.DEPTHWISE_CONV]
+        return list(layer.main)
+
+    def _names(self, layer: LayerCall) -> list[tuple[str, str]]:
+        kind = layer.kind
+        names = [(name, "in") for name in kind.follows]
+        if kind.produces:
+            names.insert(0, (kind.produces, "out"))
+        if kind.role == "conv" and self._context.torch:
+            names.append(("groups", "in"))
+        return names
+
+    def _layout(self, node: Node, side: str) -> Layout | None:
+        return self.layouts.of(node.id) if side == "out" else self.layouts.inputs_of(node)
+
+    def _freeze_what_is_not_written(self) -> None:
+        for node in self._context.graph:
+            if node.op is Operation.INPUT or (isinstance(node, WeightedNode) and self._unwritten(node)):
+                self.layouts.freeze((self.layouts.of(node.id), self.layouts.inputs_of(node)))
+            if node.op is Operation.OUTPUT:
+                self.layouts.freeze((self.layouts.inputs_of(node),))
+
+    def _unwritten(self, node: Node) -> bool:
+        if node.id in self._context.made_by:
+            return False
+        return self._context.torch or node.op is not Operation.BATCH_NORM
+
+    def group(self, node: Node) -> int | None:
+        """The group that a layer produces, or None where it may not change."""
+        layout = self.layouts.of(node.id)
+        if layout is None or len(layout) != 1 or layout[0][1] != 1 or self.layouts.frozen(layout[0][0]):
+            return None
+        return layout[0][0]
+
+    def groups_at(self, node: Node) -> frozenset[int]:
+        """The groups that make up a node's output."""
+        return frozenset(group for group, _ in self.layouts.of(node.id) or ())
+
+    def change(self, group: int, width: int) -> dict[cst.Integer, int] | None:
+        """Literals to change so that a group has another width, or None where that is not possible.
+
+        Every slot of the file is checked: those of the group must come to the new width, all others must
+        keep their number.
+        """
+        layouts, before = self.layouts, self.layouts.size[group]
+        widths = {group: width}
+        if width < 1 or width == before or not self._divisible(widths):
+            return None
+        wanted = []
+        for value, places in self._slots:
+            needs = {self._wanted(value, node, side, widths) for node, side in places}
+            if len(needs) > 1:
+                return None
+            wanted.append((value, needs.pop() if needs else None))
+        changes: dict[cst.Integer, int] = {}
+        for value, target in sorted(wanted, key=lambda item: isinstance(item[0], Combined)):
+            if target is not None and evaluate(value, changes) != target:
+                found = _solve(value, target, before, width, changes)
+                if found is None:
+                    return None
+                changes.update(found)
+        if not changes or any(self._resolver.escapes(node) for node in changes):
+            return None
+        kept = all(target is None or evaluate(value, changes) == target for value, target in wanted)
+        return changes if kept and layouts.size[group] == before else None
+
+    def _wanted(self, value: Value, node: Node, side: str, widths: dict[int, int]) -> int:
+        layout = self._layout(node, side)
+        present = evaluate(value, {})
+        if layout is None or self.layouts.width(layout, {}) != present:
+            return present
+        return self.layouts.width(layout, widths)
+
+    def _divisible(self, widths: dict[int, int]) -> bool:
+        for node, count in self._divisors:
+            for layout in (self.layouts.of(node.id), self.layouts.inputs_of(node)):
+                if layout is not None and self.layouts.width(layout, widths) % count:
+                    return False
+        return True
+
+
+def _solve(
+    value: Value, target: int, before: int, width: int, changes: dict[cst.Integer, int]
+) -> dict[cst.Integer, int] | None:
+    """One literal of a value to change so that it comes to ``target``."""
+    present = evaluate(value, changes)
+    free = [leaf for leaf in leaves(value) if leaf.node not in changes]
+    for leaf in sorted(free, key=lambda leaf: leaf.value != before):
+        scaled = leaf.value * target // present if present else 0
+        for new in (width if leaf.value == before else scaled, scaled, leaf.value + target - present):
+            trial = {**changes, leaf.node: new}
+            if new > 0 and evaluate(value, trial) == target:
+                return {leaf.node: new}
+    return None

@@ -1,0 +1,205 @@
+"""A source and its graph, matched: which call of the file makes which nodes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from nas_assistant.edits._imports import Imports
+from nas_assistant.edits._kinds import KINDS, Kind
+from nas_assistant.edits._source import SourceTree, dotted
+from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
+
+if TYPE_CHECKING:
+    from nas_assistant.edits._channels import Channels
+
+_DYNAMIC = {Operation.BATCH_NORM: "BatchNorm2d"}
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """A call that constructs a layer.
+
+    Attributes:
+        call: The call.
+        kind: The class it constructs.
+        nodes: The nodes that its layers run, in the order of the graph; several when the call is in a loop
+            or in a helper, or when a Keras layer has an activation of its own.
+        arguments: Its arguments by name.
+    """
+
+    call: cst.Call
+    kind: Kind
+    nodes: tuple[Node, ...]
+    arguments: Mapping[str, cst.Arg]
+
+    @property
+    def main(self) -> tuple[Node, ...]:
+        """The nodes that do the layer's own work, one for each time it is used."""
+        weighted = tuple(node for node in self.nodes if isinstance(node, WeightedNode))
+        return weighted or self.nodes
+
+    @property
+    def layer(self) -> str:
+        """Dotted name of its first layer."""
+        return self.nodes[0].layer if self.nodes else ""
+
+    @cached_property
+    def last(self) -> tuple[Node, ...]:
+        """The last node of each layer, its own activation included."""
+        by_layer: dict[str, Node] = {}
+        for node in self.nodes:
+            by_layer[node.layer] = node
+        return tuple(by_layer.values())
+
+
+class EditContext:
+    """What operations look at to find their sites.
+
+    Args:
+        source: The file.
+        graph: The graph of that very file.
+        framework: ``torch`` or ``keras``.
+
+    Raises:
+        EditError: The source does not parse.
+    """
+
+    def __init__(self, source: str, graph: ComputationalGraph, framework: str) -> None:
+        self.tree = SourceTree(source)
+        self.graph = graph
+        self.framework = "torch" if framework == "torch" else "keras"
+        self.imports = Imports(self.tree, self.framework)
+        self.kinds = KINDS[self.framework]
+
+    @property
+    def torch(self) -> bool:
+        """Whether the source is PyTorch."""
+        return self.framework == "torch"
+
+    @cached_property
+    def file(self) -> str | None:
+        """The path under which the graph's nodes know this source."""
+        votes: Counter[str] = Counter()
+        for node in self.graph:
+            for place in (node.created, node.call):
+                if place is not None and self._calls_at(place.line, place.column):
+                    votes[place.file] += 1
+        return votes.most_common(1)[0][0] if votes else None
+
+    def _calls_at(self, line: int, column: int | None) -> list[cst.Call]:
+        if column is None:
+            on_line = [calls for start, calls in self.tree.calls.items() if self.tree.place(start)[0] == line]
+            return on_line[0] if len(on_line) == 1 else []
+        offset = self.tree.offset(line, column)
+        return [] if offset is None else self.tree.calls.get(offset, [])
+
+    def _kind(self, call: cst.Call) -> Kind | None:
+        name = dotted(call.func)
+        if not name:
+            return None
+        full = self.imports.full(name)
+        last = full.rpartition(".")[2]
+        if name in self.imports.defined or name.startswith("self."):
+            return None
+        return self.kinds.get(last)
+
+    def _match(self, calls: list[cst.Call], op: Operation) -> tuple[cst.Call, Kind] | None:
+        for call in reversed(calls):
+            kind = self._kind(call)
+            if kind is not None:
+                return call, kind
+        if (
+            self.torch
+            and op in _DYNAMIC
+            and calls
+            and len(calls[-1].args) == 1
+            and not calls[-1].args[0].star
+        ):
+            return calls[-1], self.kinds[_DYNAMIC[op]]
+        return None
+
+    @cached_property
+    def layers(self) -> tuple[LayerCall, ...]:
+        """The layer calls that the model uses, in the order of the file."""
+        nodes: dict[cst.Call, list[Node]] = defaultdict(list)
+        kinds: dict[cst.Call, Kind] = {}
+        for node in self.graph:
+            if node.created is None or node.created.file != self.file:
+                continue
+            found = self._match(self._calls_at(node.created.line, node.created.column), node.op)
+            if found is not None:
+                nodes[found[0]].append(node)
+                kinds[found[0]] = found[1]
+        ordered = sorted(nodes, key=lambda call: self.tree.span(call))
+        return tuple(
+            LayerCall(call, kinds[call], tuple(nodes[call]), bind(call, kinds[call])) for call in ordered
+        )
+
+    @cached_property
+    def unused_layers(self) -> tuple[LayerCall, ...]:
+        """Calls of layer classes that the model does not run."""
+        used = {layer.call for layer in self.layers}
+        found = []
+        for node in self.tree.nodes(cst.Call):
+            assert isinstance(node, cst.Call)
+            kind = self._kind(node)
+            if kind is not None and node not in used:
+                found.append(LayerCall(node, kind, (), bind(node, kind)))
+        return tuple(found)
+
+    @cached_property
+    def made_by(self) -> dict[int, LayerCall]:
+        """The layer call of each node that has one."""
+        return {node.id: layer for layer in self.layers for node in layer.nodes}
+
+    @cached_property
+    def called_at(self) -> dict[int, list[Node]]:
+        """Nodes by the offset of the forward call that runs them."""
+        found: dict[int, list[Node]] = defaultdict(list)
+        for node in self.graph:
+            if node.call is None or node.call.column is None or node.call.file != self.file:
+                continue
+            offset = self.tree.offset(node.call.line, node.call.column)
+            if offset is not None:
+                found[offset].append(node)
+        return dict(found)
+
+    @cached_property
+    def users(self) -> dict[int, list[int]]:
+        """Which nodes read each node."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for source, target in self.graph.edges:
+            found[source].append(target)
+        return dict(found)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Which layers must change their channels together."""
+        from nas_assistant.edits._channels import Channels
+
+        return Channels(self)
+
+    def attribute_uses(self, name: str) -> Iterator[cst.Attribute]:
+        """Every ``self.name`` of the file."""
+        for node in self.tree.nodes(cst.Attribute):
+            if isinstance(node, cst.Attribute) and node.attr.value == name and dotted(node.value) == "self":
+                yield node
+
+
+def bind(call: cst.Call, kind: Kind) -> dict[str, cst.Arg]:
+    """Arguments of a call by name; those after a starred one are left out."""
+    bound: dict[str, cst.Arg] = {}
+    for position, argument in enumerate(call.args):
+        if argument.star == "*":
+            break
+        if argument.keyword is not None:
+            bound[argument.keyword.value] = argument
+        elif not argument.star and position < len(kind.parameters):
+            bound[kind.parameters[position]] = argument
+    return bound

@@ -1,0 +1,94 @@
+"""One structured change to a model's source, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_assistant.errors import Failure, FailureKind, ModelError
+
+Argument = int | float | str
+
+
+class EditError(ModelError):
+    """An edit that cannot be made, or an answer that is not an edit, with its typed failure."""
+
+    def __init__(self, kind: FailureKind, message: str, line: int | None = None) -> None:
+        super().__init__(Failure(kind, message, line))
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One operation on one layer.
+
+    Attributes:
+        operation: Name of the operation, see :func:`nas_assistant.edits.list_operations`.
+        layer: Dotted name of the layer as in the graph, or the piece of source that stands for it.
+        line: Line of the source that it changes first, 1-based.
+        arguments: What the operation does there; ``to`` and ``from`` where a value is replaced.
+        reason: Why, in one sentence.
+        column: 0-based offset in UTF-8 bytes, which tells apart two edits of one line.
+        shape_safe: Whether the shapes are known to fit from the graph; otherwise the sandbox has to check.
+    """
+
+    operation: str
+    layer: str
+    line: int
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    reason: str = ""
+    column: int = 0
+    shape_safe: bool = True
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it this edit: everything but the reason."""
+        return (self.operation, self.line, self.column, *sorted(self.arguments.items()))
+
+    def describe(self) -> str:
+        """One line for a person, such as ``widen conv1 (line 12): 16 -> 24 channels``."""
+        values = dict(self.arguments)
+        what = values.pop("what", "")
+        parts = []
+        if "from" in values and "to" in values:
+            parts.append(f"{values.pop('from')} -> {values.pop('to')}")
+        parts.extend(f"{name} {value}" for name, value in values.items())
+        detail = " ".join(str(part) for part in (*parts, what) if str(part))
+        name = self.operation.replace("_", " ")
+        return f"{name} {self.layer} (line {self.line})" + (f": {detail}" if detail else "")
+
+    def because(self, reason: str) -> Edit:
+        """The same edit with a reason."""
+        return dataclasses.replace(self, reason=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """The edit as plain JSON data."""
+        return {
+            "operation": self.operation,
+            "layer": self.layer,
+            "line": self.line,
+            "column": self.column,
+            "arguments": dict(self.arguments),
+            "shape_safe": self.shape_safe,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Edit:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            EditError: The data is not an edit.
+        """
+        from pydantic import ValidationError
+
+        from nas_assistant.edits._records import EditRecord
+
+        try:
+            record = EditRecord.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "edit"
+            raise EditError(FailureKind.PARSE, f"not an edit: {place}: {first['msg']}") from error
+        return cls(**record.model_dump())

@@ -1,0 +1,118 @@
+"""What a file imports, and how to name a framework's class in it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import libcst as cst
+
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import SourceTree, dotted
+
+_ROOMS = {"torch": ("torch.nn",), "keras": ("keras.layers", "tensorflow.keras.layers", "tf_keras.layers")}
+_FUNCTIONAL = "torch.nn.functional"
+
+
+class Imports:
+    """Names that the top level of a file brings into scope.
+
+    Args:
+        tree: The file.
+        framework: ``torch`` or ``keras``.
+    """
+
+    def __init__(self, tree: SourceTree, framework: str) -> None:
+        self._tree = tree
+        self._rooms = _ROOMS["torch" if framework == "torch" else "keras"]
+        self.names: dict[str, str] = {}
+        self.stars: set[str] = set()
+        self._last: cst.SimpleStatementLine | None = None
+        for statement in tree.module.body:
+            if isinstance(statement, cst.SimpleStatementLine):
+                for part in statement.body:
+                    self._read(part, statement)
+
+    def _read(self, part: cst.BaseSmallStatement, statement: cst.SimpleStatementLine) -> None:
+        if isinstance(part, cst.Import):
+            self._last = statement
+            for item in part.names:
+                name = dotted(item.name)  # type: ignore[arg-type]
+                if item.asname is not None:
+                    self.names[dotted(item.asname.name)] = name  # type: ignore[arg-type]
+                else:
+                    root = name.partition(".")[0]
+                    self.names[root] = root
+        elif isinstance(part, cst.ImportFrom) and part.module is not None and not part.relative:
+            self._last = statement
+            module = dotted(part.module)
+            if isinstance(part.names, cst.ImportStar):
+                self.stars.add(module)
+                return
+            for item in part.names:
+                name = dotted(item.name)  # type: ignore[arg-type]
+                local = dotted(item.asname.name) if item.asname else name  # type: ignore[arg-type]
+                self.names[local] = f"{module}.{name}"
+
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """Names of the functions and classes that the file defines."""
+        found = self._tree.nodes(cst.FunctionDef, cst.ClassDef)
+        return frozenset(node.name.value for node in found)  # type: ignore[attr-defined]
+
+    def full(self, name: str) -> str:
+        """The dotted name with its alias resolved."""
+        root, dot, rest = name.partition(".")
+        return self.names.get(root, root) + dot + rest
+
+    def name(self, kind: str) -> tuple[str, tuple[Replacement, ...]]:
+        """How to name a layer class here, and the import that this needs."""
+        for local, full in self.names.items():
+            if full in self._rooms:
+                return f"{local}.{kind}", ()
+        if kind not in self.defined:
+            for local, full in self.names.items():
+                if full.rpartition(".")[0] in self._rooms and full.endswith(f".{kind}"):
+                    return local, ()
+            if self.stars & set(self._rooms):
+                return kind, ()
+        for local, full in self.names.items():
+            for room in self._rooms:
+                if room.startswith(full + "."):
+                    return f"{local}.{room[len(full) + 1 :]}.{kind}", ()
+        return self._with_import(kind)
+
+    def functional(self, function: str) -> tuple[str, tuple[Replacement, ...]]:
+        """How to name a function of ``torch.nn.functional`` here, and the import that this needs."""
+        for local, full in self.names.items():
+            if full == _FUNCTIONAL:
+                return f"{local}.{function}", ()
+        for local, full in self.names.items():
+            if _FUNCTIONAL.startswith(full + "."):
+                return f"{local}{_FUNCTIONAL[len(full) :]}.{function}", ()
+        name, imports = self._import_line("import torch.nn.functional as F", f"F.{function}")
+        return name, imports
+
+    def _with_import(self, kind: str) -> tuple[str, tuple[Replacement, ...]]:
+        if self._rooms == _ROOMS["torch"]:
+            return self._import_line("from torch import nn", f"nn.{kind}")
+        room = next(
+            (
+                full.rpartition(".")[0]
+                for full in self.names.values()
+                if full.rpartition(".")[0] in self._rooms
+            ),
+            "keras.layers",
+        )
+        package = room.rpartition(".")[0]
+        return self._import_line(f"from {package} import layers", f"layers.{kind}")
+
+    def _import_line(self, line: str, name: str) -> tuple[str, tuple[Replacement, ...]]:
+        tree = self._tree
+        if self._last is None:
+            return name, (Replacement(0, 0, line + tree.newline),)
+        at = tree.line_end(tree.span(self._last)[1])
+        return name, (Replacement(at, at, tree.newline + line),)
+
+    def after_imports(self) -> int:
+        """Offset at the end of the line of the last import of the top level."""
+        return 0 if self._last is None else self._tree.line_end(self._tree.span(self._last)[1])

@@ -1,0 +1,287 @@
+"""Where a layer stands in the source, and how to put layers behind it or take it away there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import libcst as cst
+
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import dotted, self_attribute
+
+Form = Literal["item", "append", "attribute", "functional", "expression"]
+_COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
+_COMMA_AND_SPACE = re.compile(rb"[ \t]*,[ \t]*")
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a constructor call is used.
+
+    Attributes:
+        form: ``item`` of a container that runs its layers in order; ``append`` to one, in a statement of its
+            own; ``attribute`` of ``self``; ``functional`` (``x = Layer()(y)``); or any other expression.
+        node: The item, statement or expression.
+        name: The attribute, the container or the variable that holds the result.
+    """
+
+    form: Form
+    node: cst.CSTNode
+    name: str = ""
+
+
+def place_of(context: EditContext, call: cst.Call) -> Place:
+    """Find how a call is used."""
+    tree = context.tree
+    parent = tree.parents[call]
+    if isinstance(parent, cst.Arg | cst.Element) and _in_order(context, parent):
+        return Place("item", parent)
+    if isinstance(parent, cst.Arg):
+        outer = tree.parents[parent]
+        statement = tree.statement(outer)
+        if isinstance(outer, cst.Call) and statement is not None and isinstance(statement.body[0], cst.Expr):
+            name, _, method = dotted(outer.func).rpartition(".")
+            alone = statement.body[0].value is outer and len(outer.args) == 1
+            added = method == "add" and not context.torch
+            if name and alone and (added or (method == "append" and _runs_in_order(context, name))):
+                return Place("append", statement, name)
+    if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
+        attribute = self_attribute(parent.targets[0].target)
+        if attribute is not None:
+            return Place("attribute", call, attribute)
+    if isinstance(parent, cst.Call) and parent.func is call and len(parent.args) == 1:
+        statement = tree.statement(parent)
+        if statement is not None and isinstance(statement.body[0], cst.Assign):
+            assign = statement.body[0]
+            if assign.value is parent and len(assign.targets) == 1 and dotted(assign.targets[0].target):
+                return Place("functional", statement, dotted(assign.targets[0].target))
+    return Place("expression", call)
+
+
+def _in_order(context: EditContext, item: cst.CSTNode) -> bool:
+    """Whether an argument or list element is run as one of a sequence of layers."""
+    tree = context.tree
+    outer = tree.parents[item]
+    if isinstance(item, cst.Arg) and (item.keyword is not None or item.star):
+        return False
+    if isinstance(outer, cst.Call):
+        return context.torch and _is_sequential(context, outer) and not _indexed(context, outer)
+    if not isinstance(outer, cst.List):
+        return False
+    around = tree.parents[outer]
+    if isinstance(around, cst.Arg) and isinstance(tree.parents[around], cst.Call):
+        call = tree.parents[around]
+        assert isinstance(call, cst.Call)
+        if _is_sequential(context, call):
+            return not around.star and not context.torch
+        name, _, method = dotted(call.func).rpartition(".")
+        return method == "extend" and _runs_in_order(context, name)
+    if isinstance(around, cst.AugAssign):
+        return _runs_in_order(context, dotted(around.target))
+    if isinstance(around, cst.Assign) and len(around.targets) == 1:
+        return _runs_in_order(context, dotted(around.targets[0].target))
+    return False
+
+
+def _is_sequential(context: EditContext, call: cst.Call) -> bool:
+    name = dotted(call.func)
+    return name.rpartition(".")[2] == "Sequential" and name not in context.imports.defined
+
+
+def _runs_in_order(context: EditContext, name: str) -> bool:
+    """Whether a list of layers becomes a Sequential and is not indexed."""
+    if not name:
+        return False
+    starred = any(
+        isinstance(node, cst.Call)
+        and _is_sequential(context, node)
+        and any(item.star == "*" and dotted(item.value) == name for item in node.args)
+        for node in context.tree.nodes(cst.Call)
+    )
+    return starred and not any(
+        isinstance(node, cst.Subscript) and dotted(node.value) == name
+        for node in context.tree.nodes(cst.Subscript)
+    )
+
+
+def _indexed(context: EditContext, sequential: cst.Call) -> bool:
+    parent = context.tree.parents[sequential]
+    if not isinstance(parent, cst.Assign) or len(parent.targets) != 1:
+        return False
+    name = dotted(parent.targets[0].target)
+    return any(
+        isinstance(node, cst.Subscript) and dotted(node.value) == name
+        for node in context.tree.nodes(cst.Subscript)
+    )
+
+
+def wrappable(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a layer may be put into a Sequential: nothing reads its own attributes."""
+    place = place_of(context, layer.call)
+    if place.form != "attribute":
+        return isinstance(context.tree.parents[layer.call], cst.Attribute) is False
+    parents = context.tree.parents
+    return not any(
+        isinstance(parents[use], cst.Attribute | cst.Subscript) or not _plain_use(context, use)
+        for use in context.attribute_uses(place.name)
+    )
+
+
+def _plain_use(context: EditContext, use: cst.CSTNode) -> bool:
+    parent = context.tree.parents[use]
+    called = isinstance(parent, cst.Call) and parent.func is use
+    return called or isinstance(parent, cst.AssignTarget | cst.Arg | cst.Element)
+
+
+def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) -> list[Replacement] | None:
+    """Run more layers behind a layer; None where its place does not allow it."""
+    place = place_of(context, layer.call)
+    tree = context.tree
+    start, end = tree.span(place.node)
+    if place.form == "item":
+        return [_behind_item(context, start, end, layers)]
+    if place.form == "append":
+        indent = tree.indentation(start)
+        if indent is None:
+            return None
+        method = "append" if context.torch else "add"
+        at = tree.line_end(end)
+        text = "".join(f"{tree.newline}{indent}{place.name}.{method}({item})" for item in layers)
+        return [Replacement(at, at, text)]
+    if place.form == "functional":
+        indent = tree.indentation(start)
+        if indent is None:
+            return None
+        at = tree.line_end(end)
+        text = "".join(f"{tree.newline}{indent}{place.name} = {item}({place.name})" for item in layers)
+        return [Replacement(at, at, text)]
+    if not wrappable(context, layer):
+        return None
+    return wrap(context, layer.call, layers)
+
+
+def wrap(context: EditContext, call: cst.Call, layers: Sequence[str]) -> list[Replacement]:
+    """``call`` becomes ``Sequential(call, *layers)``."""
+    start, end = context.tree.span(call)
+    name, imports = sequential_name(context)
+    opening, closing = ("(", ")") if context.torch else ("([", "])")
+    inner = "".join(f", {item}" for item in layers)
+    return [
+        Replacement(start, start, f"{name}{opening}"),
+        Replacement(end, end, inner + closing),
+        *imports,
+    ]
+
+
+def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]:
+    """How the file names the Sequential class."""
+    if context.torch:
+        return context.imports.name("Sequential")
+    names = context.imports.names
+    for local, full in names.items():
+        if full.endswith((".Sequential",)) and "keras" in full:
+            return local, ()
+    for local, full in names.items():
+        if full in ("keras", "tensorflow.keras", "tf_keras"):
+            return f"{local}.Sequential", ()
+        if full == "tensorflow":
+            return f"{local}.keras.Sequential", ()
+    name, imports = context.imports.name("Dense")
+    package = next((full for full in names.values() if "keras" in full), "keras").partition(".layers")[0]
+    del name, imports
+    at = context.imports.after_imports()
+    line = f"from {package} import Sequential"
+    text = context.tree.newline + line if at else line + context.tree.newline
+    return "Sequential", (Replacement(at, at, text),)
+
+
+def _behind_item(context: EditContext, start: int, end: int, layers: Sequence[str]) -> Replacement:
+    tree = context.tree
+    indent = tree.indentation(start)
+    if indent is None:
+        return Replacement(end, end, "".join(f", {item}" for item in layers))
+    found = _COMMA_TO_LINE_END.match(tree.data, end)
+    if found is not None:  # keep a comment at the end of the line with its layer
+        at = found.end()
+        return Replacement(at, at, "".join(f"{tree.newline}{indent}{item}," for item in layers))
+    return Replacement(end, end, "".join(f",{tree.newline}{indent}{item}" for item in layers))
+
+
+def take_away(context: EditContext, layer: LayerCall) -> list[Replacement] | None:
+    """Take a layer out of the network; None where its place does not allow it."""
+    place = place_of(context, layer.call)
+    tree = context.tree
+    start, end = tree.span(place.node)
+    if place.form == "item":
+        gone = _without_item(context, place.node)
+        if gone is not None:
+            return [gone]
+    if (
+        place.form == "append"
+        and tree.indentation(start) is not None
+        and not _only_statement(tree, place.node)
+    ):
+        return [_whole_lines(context, start, end)]
+    if place.form == "functional":
+        return _without_functional(context, place, layer.call)
+    if context.torch:
+        if not wrappable(context, layer):
+            return None
+        name, imports = context.imports.name("Identity")
+        start, end = tree.span(layer.call)
+        return [Replacement(start, end, f"{name}()"), *imports]
+    name, imports = context.imports.name("Identity")
+    if place.form in ("attribute", "expression") and wrappable(context, layer):
+        start, end = tree.span(layer.call)
+        return [Replacement(start, end, f"{name}()"), *imports]
+    return None
+
+
+def _only_statement(tree: object, statement: cst.CSTNode) -> bool:
+    block = tree.parents[statement]  # type: ignore[attr-defined]
+    return isinstance(block, cst.IndentedBlock) and len(block.body) == 1
+
+
+def _without_functional(context: EditContext, place: Place, call: cst.Call) -> list[Replacement] | None:
+    tree = context.tree
+    outer = tree.parents[call]
+    assert isinstance(outer, cst.Call)
+    before = outer.args[0].value
+    start, end = tree.span(place.node)
+    if dotted(before) == place.name and tree.indentation(start) is not None:
+        if not _only_statement(tree, place.node):
+            return [_whole_lines(context, start, end)]
+        return None
+    first, last = tree.span(outer)
+    return [Replacement(first, last, tree.code(before))]
+
+
+def _whole_lines(context: EditContext, start: int, end: int) -> Replacement:
+    tree = context.tree
+    stop = tree.line_end(end)
+    while stop < len(tree.data) and tree.data[stop : stop + 1] in (b"\r", b"\n"):
+        stop += 1
+        if tree.data[stop - 1 : stop] == b"\n":
+            break
+    return Replacement(tree.line_start(start), stop, "")
+
+
+def _without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
+    tree = context.tree
+    start, end = tree.span(item)
+    outer = tree.parents[item]
+    siblings = outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", ())
+    if len(siblings) < 2:
+        return None
+    found = _COMMA_TO_LINE_END.match(tree.data, end)
+    if tree.indentation(start) is not None and found is not None:
+        return _whole_lines(context, start, found.end())
+    position = list(siblings).index(item)
+    if position + 1 < len(siblings):
+        comma = _COMMA_AND_SPACE.match(tree.data, end)
+        return None if comma is None else Replacement(start, comma.end(), "")
+    return Replacement(tree.span(siblings[position - 1])[1], end, "")

@@ -1,0 +1,17 @@
+"""Changing and adding arguments of a call."""
+
+from __future__ import annotations
+
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._replace import Replacement
+
+
+def set_argument(context: EditContext, layer: LayerCall, name: str, text: str) -> Replacement | None:
+    """Give an argument a value: in its place, or as a new keyword behind the last argument."""
+    argument = layer.arguments.get(name)
+    if argument is not None:
+        return Replacement(*context.tree.span(argument.value), text)
+    if not layer.call.args or any(item.star for item in layer.call.args):
+        return None
+    end = context.tree.span(layer.call.args[-1])[1]
+    return Replacement(end, end, f", {name}={text}")

@@ -1,0 +1,52 @@
+"""A batch normalisation behind a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._places import put_behind
+from nas_assistant.edits.operations._text import is_output, norm, only_user, reads
+from nas_assistant.graphs import NORMALISATIONS, Operation
+
+
+class AddNorm(BaseEditOperation):
+    """Adds batch normalisation behind a convolution or dense layer that has none."""
+
+    name = "add_norm"
+    summary = "batch normalisation behind a layer"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Convolutions and dense layers that no normalisation follows; not the output."""
+        for layer in context.layers:
+            if layer.kind.role not in ("conv", "dense", "depthwise", "separable") or is_output(
+                context, layer
+            ):
+                continue
+            if not context.torch and any(len(node.output_shape) not in (1, 3) for node in layer.main):
+                continue
+            if any(_normalised(context, layer)):
+                continue
+            written = norm(context, layer)
+            if written is None:
+                continue
+            text, imports = written
+            placed = put_behind(context, layer, [text])
+            if placed is None:
+                continue
+            start = context.tree.span(layer.call)[0]
+            edit = self.edit(context, start, layer.layer, what="batch normalisation behind it")
+            yield Change(
+                edit,
+                (*placed, *imports),
+                introduces=frozenset({Operation.BATCH_NORM.value}),
+                reads=reads(context, layer),
+                relevant=tuple(node.id for node in layer.main),
+            )
+
+
+def _normalised(context: EditContext, layer: LayerCall) -> Iterator[bool]:
+    for node in layer.last:
+        follower = only_user(context, node)
+        yield follower is not None and follower.op in NORMALISATIONS

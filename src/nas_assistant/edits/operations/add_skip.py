@@ -1,0 +1,83 @@
+"""A skip connection around a layer or block that keeps its input's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import dotted, self_attribute
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
+
+_LIGHT = ACTIVATIONS | NORMALISATIONS | {Operation.DROPOUT, Operation.IDENTITY, Operation.MAX_POOL,
+                                         Operation.AVG_POOL, Operation.PAD, Operation.RESHAPE}  # fmt: skip
+
+
+class AddSkip(BaseEditOperation):
+    """Adds a layer's input to its output: ``self.conv(x)`` becomes ``self.conv(x) + x``."""
+
+    name = "add_skip"
+    summary = "a skip connection around a layer or block that keeps its input's shape"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Calls of the forward pass whose nodes take and give one shape, with weights in between."""
+        for offset, nodes in sorted(context.called_at.items()):
+            call = self._call(context, offset)
+            if call is None or not _residual(context, nodes):
+                continue
+            before = call.args[0].value
+            if not isinstance(before, cst.Name):
+                continue
+            end = context.tree.span(call)[1]
+            simple = isinstance(context.tree.parents[call], cst.Assign | cst.Return | cst.Arg | cst.AnnAssign)
+            text = f" + {before.value}"
+            new = (Replacement(end, end, text),)
+            if not simple:
+                new = (Replacement(offset, offset, "("), Replacement(end, end, text + ")"))
+            layer = nodes[0].layer or context.tree.code(call.func)[:40]
+            edit = self.edit(
+                context, offset, layer, what=f"{context.tree.code(call.func)[:40]} + {before.value}"
+            )
+            introduces = frozenset({Operation.ADD.value})
+            relevant = tuple(node.id for node in nodes)
+            groups = context.channels.groups_at(nodes[-1]) | context.channels.groups_at(
+                context.graph.nodes[nodes[0].inputs[0]]
+            )
+            yield Change(edit, new, introduces=introduces, reads=groups, relevant=relevant)
+
+    def _call(self, context: EditContext, offset: int) -> cst.Call | None:
+        for call in context.tree.calls.get(offset, []):
+            if len(call.args) != 1 or call.args[0].star or call.args[0].keyword is not None:
+                continue
+            if self_attribute(call.func) is not None:
+                return call
+            functional = isinstance(call.func, cst.Call) and dotted(call.func.func)
+            if functional and not context.torch:
+                return call
+        return None
+
+
+def _residual(context: EditContext, nodes: list[Node]) -> bool:
+    """Whether the nodes of one call are one chain from a shape to the same shape, each time it is made."""
+    if not nodes or all(node.op in _LIGHT for node in nodes):
+        return False
+    ids = {node.id for node in nodes}
+    entries = [node for node in nodes if not ids.intersection(node.inputs)]
+    exits = [node for node in nodes if any(user not in ids for user in context.users.get(node.id, []))]
+    if len(entries) != len(exits) or any(len(node.inputs) != 1 for node in entries):
+        return False
+    if any(node.op in ACTIVATIONS for node in entries):
+        return False
+    if len({node.op for node in entries} & {Operation.ADD, Operation.CONCAT}):
+        return False
+    pairs = zip(entries, exits, strict=True)
+    return all(
+        first.id <= last.id
+        and first.input_shape == last.output_shape
+        and len(last.output_shape) == 3
+        or (first.input_shape == last.output_shape and first.id <= last.id)
+        for first, last in pairs
+    )

@@ -1,0 +1,95 @@
+"""Another kernel size for a convolution, with padding that keeps the size of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._spatial import size_absorbed
+from nas_assistant.edits._values import literal
+from nas_assistant.edits.operations._arguments import set_argument
+from nas_assistant.graphs import Node, Operation
+
+_SIZES = (1, 3, 5, 7)
+_CONVS = (Operation.CONV, Operation.DEPTHWISE_CONV)
+
+
+class ChangeKernel(BaseEditOperation):
+    """Gives a convolution with a square odd kernel the next smaller or larger one."""
+
+    name = "change_kernel"
+    summary = "another kernel size; the padding follows"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Convolutions whose kernel size is written out."""
+        for layer in context.layers:
+            nodes = [node for node in layer.main if node.op in _CONVS and node.kernel is not None]
+            argument = layer.arguments.get("kernel_size")
+            size = None if argument is None else literal(argument.value)
+            side = size[0] if isinstance(size, tuple) else size
+            if not nodes or not isinstance(side, int) or side not in (*_SIZES, 9, 11):
+                continue
+            square = isinstance(size, int) or (isinstance(size, tuple) and size == (side, side))
+            if not square or layer.kind.role not in ("conv", "depthwise", "separable"):
+                continue
+            if layer.kind.role != "separable" and any(node.kernel != (side, side) for node in nodes):
+                continue
+            for to in (side - 2, side + 2):
+                if to in (*_SIZES, 9):
+                    found = self._resize(context, layer, nodes, side, to, isinstance(size, tuple))
+                    if found is not None:
+                        yield found
+
+    def _resize(
+        self, context: EditContext, layer: LayerCall, nodes: list[Node], side: int, to: int, pair: bool
+    ) -> Change | None:
+        text = f"({to}, {to})" if pair else str(to)
+        kernel = set_argument(context, layer, "kernel_size", text)
+        padding = _padding(context, layer, nodes, to - side)
+        if kernel is None or padding is None:
+            return None
+        replacements, resizes = padding
+        if resizes:
+            sizes = {}
+            for node in nodes:
+                height, width = node.output_shape[1:]
+                sizes[node.id] = (height - (to - side), width - (to - side))
+            if min(min(size) for size in sizes.values()) < 1 or not size_absorbed(context, sizes):
+                return None
+        start = context.tree.span(layer.call)[0]
+        edit = self.edit(
+            context, start, layer.layer, **{"from": f"{side}x{side}", "to": f"{to}x{to}", "what": "kernel"}
+        )
+        relevant = tuple(node.id for node in nodes)
+        return Change(edit, (kernel, *replacements), resizes=resizes, relevant=relevant)
+
+
+def _padding(
+    context: EditContext, layer: LayerCall, nodes: list[Node], grown: int
+) -> tuple[tuple[Replacement, ...], bool] | None:
+    """What to do to the padding, and whether the output still changes its size."""
+    argument = layer.arguments.get("padding")
+    value = 0 if argument is None else literal(argument.value)
+    if not context.torch:
+        if value == "same":
+            return (), False
+        plain = value in (0, "valid") and all(
+            (node.stride, node.dilation) == ((1, 1), (1, 1)) for node in nodes
+        )
+        maps = all(len(node.output_shape) == 3 for node in nodes)
+        return ((), True) if plain and maps and layer.kind.role == "conv" else None
+    if value == "same":
+        return (), False
+    dilation = {node.dilation or (1, 1) for node in nodes}
+    if len(dilation) != 1:
+        return None
+    more = grown * dilation.pop()[0] // 2
+    sides = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(item, int) and item + more >= 0 for item in sides):
+        return None
+    new = [int(item) + more for item in sides]
+    text = str(new[0]) if not isinstance(value, tuple) else f"({', '.join(map(str, new))})"
+    written = set_argument(context, layer, "padding", text)
+    return None if written is None else ((written,), False)

@@ -1,0 +1,115 @@
+"""More or fewer repetitions of what a loop builds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import libcst as cst
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import dotted, integer
+from nas_assistant.edits.operations._helpers import parameter_names
+
+_NAME = re.compile(
+    r"(^|_)(num_?blocks?|n_?blocks?|blocks?|num_?layers?|n_?layers?|layers|repeats?|depths?|num_?repeats?|"
+    r"num_?units?|block_config|stages?|n|reps?)$",
+    re.IGNORECASE,
+)
+_MOST = 16
+
+
+class ChangeRepeats(BaseEditOperation):
+    """Sets a loop count, or an argument that is called like one, one up or down.
+
+    What the loop builds is not followed: the sandbox has to check the result.
+    """
+
+    name = "change_repeats"
+    summary = "one repetition of a block more or less"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Counts in ``range``, and numbers under names such as ``num_blocks`` or ``depths``."""
+        for node in context.tree.nodes(cst.Integer):
+            assert isinstance(node, cst.Integer)
+            value = node.evaluated_value
+            if not 1 <= value <= _MOST:
+                continue
+            label = _count_name(context, node)
+            if not label:
+                continue
+            offset, end = context.tree.span(node)
+            for to in (value + 1, value - 1):
+                if to >= 1:
+                    edit = self.edit(
+                        context,
+                        offset,
+                        label,
+                        shape_safe=False,
+                        **{"from": value, "to": to, "what": "repetitions"},
+                    )
+                    yield Change(edit, (Replacement(offset, end, str(to)),))
+
+
+def _count_name(context: EditContext, node: cst.Integer) -> str:
+    """The name under which a number stands, when it reads like a count of layers."""
+    tree = context.tree
+    holder: cst.CSTNode = node
+    parent = tree.parents[node]
+    if isinstance(parent, cst.Element) and isinstance(tree.parents[parent], cst.List | cst.Tuple):
+        holder = tree.parents[parent]
+        elements = getattr(holder, "elements", ())
+        if not all(0 < (integer(item.value) or 0) <= _MOST for item in elements):
+            return ""
+        parent = tree.parents[holder]
+    if isinstance(parent, cst.Arg):
+        call = tree.parents[parent]
+        if not isinstance(call, cst.Call):
+            return ""
+        if dotted(call.func) == "range" and holder is node:
+            return "range" if _builds(context, call) and call.args[-1] is parent else ""
+        name = parent.keyword.value if parent.keyword is not None else ""
+        if not name:
+            names = parameter_names(context, call)
+            position = list(call.args).index(parent)
+            name = names[position] if position < len(names) else ""
+        return f"{dotted(call.func)}({name})" if _NAME.search(name) and _known(context, call) else ""
+    if isinstance(parent, cst.Param) and parent.default is holder:
+        return parent.name.value if _NAME.search(parent.name.value) else ""
+    if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
+        name = dotted(parent.targets[0].target)
+        return name if _NAME.search(name.rpartition(".")[2]) else ""
+    if isinstance(parent, cst.AnnAssign):
+        name = dotted(parent.target)
+        return name if _NAME.search(name.rpartition(".")[2]) else ""
+    return ""
+
+
+def _known(context: EditContext, call: cst.Call) -> bool:
+    name = dotted(call.func)
+    return name.rpartition(".")[2] in context.imports.defined
+
+
+def _builds(context: EditContext, call: cst.Call) -> bool:
+    """Whether the loop over a range builds layers of the network, at the depth of the loop itself."""
+    tree = context.tree
+    loop = tree.enclosing(call, cst.For, cst.CompFor)
+    if loop is None:
+        return False
+    if isinstance(loop, cst.CompFor):
+        if not tree.inside(call, loop.iter):
+            return False
+        loop = tree.parents[loop]
+    elif not tree.inside(call, loop.iter):
+        return False
+    start, end = tree.span(loop)
+    if any(start <= tree.span(layer.call)[0] < end for layer in context.layers):
+        return True
+    return any(
+        isinstance(node, cst.Call)
+        and start <= tree.span(node)[0] < end
+        and dotted(node.func).rpartition(".")[2] in context.imports.defined
+        for node in tree.nodes(cst.Call)
+    )

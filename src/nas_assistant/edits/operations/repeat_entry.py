@@ -1,0 +1,51 @@
+"""One more layer in a network that is written as a list of widths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import integer
+
+_LEAST = 8
+
+
+class RepeatEntry(BaseEditOperation):
+    """Doubles an entry of a list such as ``[64, "M", 128, "M"]``: one more layer of that width.
+
+    How the file reads the list is not followed: the sandbox has to check the result.
+    """
+
+    name = "repeat_entry"
+    summary = "one more layer in a list of widths"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Entries of lists of widths, with or without marks for pools between them."""
+        known = {node.output_shape[0] for node in context.graph.weighted_nodes if node.output_shape}
+        for holder in context.tree.nodes(cst.List):
+            if not isinstance(holder, cst.List) or not _widths(holder):
+                continue
+            values = [integer(item.value) for item in holder.elements]
+            for position, item in enumerate(holder.elements):
+                value = values[position]
+                if value is None or value not in known or values[position - 1 : position] == [value]:
+                    continue
+                start, end = context.tree.span(item)
+                text = context.tree.code(item)
+                edit = self.edit(
+                    context, start, f"entry {position + 1}", shape_safe=False, width=value, what="once more"
+                )
+                nodes = [n.id for n in context.graph.weighted_nodes if n.output_shape[:1] == (value,)]
+                yield Change(edit, (Replacement(end, end, f", {text}"),), relevant=tuple(nodes))
+
+
+def _widths(holder: cst.List) -> bool:
+    """Whether a list reads like the widths of layers."""
+    numbers = [
+        integer(item.value) for item in holder.elements if not isinstance(item.value, cst.SimpleString)
+    ]
+    return len(numbers) >= 2 and all(number is not None and number >= _LEAST for number in numbers)

@@ -1,0 +1,87 @@
+"""A depthwise separable convolution for a full one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._places import sequential_name, wrappable
+from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import dotted
+from nas_assistant.edits.operations._text import copied
+from nas_assistant.graphs import Operation
+
+_KEPT = ("kernel_size", "stride", "padding", "dilation")
+_KERAS_KEPT = {"filters", "kernel_size", "strides", "padding", "activation", "use_bias", "name", "dilation_rate",
+               "input_shape"}  # fmt: skip
+
+
+class SwapConv(BaseEditOperation):
+    """Turns a convolution into a depthwise one and a pointwise one (Howard et al. 2017, section 3.1)."""
+
+    name = "swap_conv"
+    summary = "a depthwise separable convolution for a full one"
+
+    def sites(self, context: EditContext) -> Iterator[Change]:
+        """Two-dimensional convolutions with a kernel above 1 and no groups; not the first layer."""
+        for layer in context.layers:
+            if layer.kind.role != "conv" or not layer.main or "groups" in layer.arguments:
+                continue
+            fits = all(
+                node.op is Operation.CONV and node.kernel not in (None, (1, 1)) and node.input_shape[0] > 4
+                for node in layer.main
+            )
+            if not fits or any(len(node.output_shape) != 3 for node in layer.main):
+                continue
+            made = self._torch(context, layer) if context.torch else self._keras(context, layer)
+            if made is None:
+                continue
+            start = context.tree.span(layer.call)[0]
+            edit = self.edit(
+                context, start, layer.layer, **{"from": "conv", "to": "depthwise separable conv"}
+            )
+            groups: frozenset[int] = frozenset()
+            for node in layer.main:
+                groups |= context.channels.groups_at(node)
+                groups |= context.channels.groups_at(context.graph.nodes[node.inputs[0]])
+            introduces = frozenset({Operation.DEPTHWISE_CONV.value})
+            relevant = tuple(node.id for node in layer.main)
+            yield Change(edit, made, introduces=introduces, reads=groups, relevant=relevant)
+
+    def _torch(self, context: EditContext, layer: LayerCall) -> tuple[Replacement, ...] | None:
+        if any(item.star for item in layer.call.args) or "padding_mode" in layer.arguments:
+            return None
+        texts = {name: copied(context, layer.arguments[name].value)
+                 for name in ("in_channels", "out_channels") if name in layer.arguments}  # fmt: skip
+        first, second = texts.get("in_channels"), texts.get("out_channels")
+        if first is None or second is None or not wrappable(context, layer):
+            return None
+        kept = [
+            f"{name}={context.tree.code(layer.arguments[name].value)}"
+            for name in _KEPT
+            if name in layer.arguments
+        ]
+        bias = layer.arguments.get("bias")
+        last = f", bias={context.tree.code(bias.value)}" if bias is not None else ""
+        conv = context.tree.code(layer.call.func)
+        name, imports = sequential_name(context)
+        text = (
+            f"{name}({conv}({first}, {first}, {', '.join(kept)}, groups={first}, bias=False), "
+            f"{conv}({first}, {second}, kernel_size=1{last}))"
+        )
+        if "\n" in text:
+            return None
+        return (Replacement(*context.tree.span(layer.call), text), *imports)
+
+    def _keras(self, context: EditContext, layer: LayerCall) -> tuple[Replacement, ...] | None:
+        named = {item.keyword.value for item in layer.call.args if item.keyword is not None}
+        plain = sum(item.keyword is None for item in layer.call.args)
+        old = dotted(layer.call.func)
+        if not named <= _KERAS_KEPT or plain > 4 or not old.endswith("Conv2D"):
+            return None
+        head, dot, _ = old.rpartition(".")
+        if not dot:
+            name, imports = context.imports.name("SeparableConv2D")
+            return (Replacement(*context.tree.span(layer.call.func), name), *imports)
+        return (Replacement(*context.tree.span(layer.call.func), f"{head}.SeparableConv2D"),)
