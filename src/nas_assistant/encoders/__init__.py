@@ -1,0 +1,25 @@
+"""Encoders turn a computational graph into one vector."""
+
+from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
+from nas_assistant.encoders._features import GraphArrays, GraphBatch
+from nas_assistant.encoders._losses import (
+    NodeDecoder,
+    contrastive_loss,
+    reconstruction_loss,
+    spectral_soft_labels,
+    temperature_at,
+)
+from nas_assistant.encoders._spectrum import laplacian_spectrum
+
+__all__ = [
+    "EncoderConfig",
+    "GraphArrays",
+    "GraphBatch",
+    "GraphEncoder",
+    "NodeDecoder",
+    "contrastive_loss",
+    "laplacian_spectrum",
+    "reconstruction_loss",
+    "spectral_soft_labels",
+    "temperature_at",
+]

@@ -1,0 +1,154 @@
+"""Graphs as the arrays that the encoder reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nas_assistant.encoders._spectrum import laplacian_spectrum
+from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
+
+CATEGORIES = ("op", "kernel_height", "kernel_width", "stride", "bias")
+"""Columns of :attr:`GraphArrays.categories`, each an index into its own embedding."""
+
+CATEGORY_SIZES = (len(Operation) + 1, 9, 9, 5, 3)
+"""Number of values of each category; the last operation is the dummy that stands for a masked node."""
+
+SIZES = (
+    "channels_in",
+    "channels_out",
+    "height_in",
+    "height_out",
+    "width_out",
+    "weight",
+    "groups",
+    "dilation",
+)
+"""Columns of :attr:`GraphArrays.sizes`, each a base-2 logarithm brought to about [0, 1]."""
+
+MASKED = len(Operation)
+"""Index of the dummy operation of a masked node (Mishra 2023, section 2.2)."""
+
+_OPERATION_INDEX = {op: index for index, op in enumerate(Operation)}
+
+
+@dataclass(frozen=True)
+class GraphArrays:
+    """One graph as arrays.
+
+    Attributes:
+        categories: ``(nodes, len(CATEGORIES))``, uint8.
+        sizes: ``(nodes, len(SIZES))``, float32.
+        edges: ``(2, edges)``, int32: sources and targets.
+        spectrum: ``(21,)``, float32: lowest eigenvalues of the normalised Laplacian, zero-padded.
+    """
+
+    categories: npt.NDArray[np.uint8]
+    sizes: npt.NDArray[np.float32]
+    edges: npt.NDArray[np.int32]
+    spectrum: npt.NDArray[np.float32]
+
+    @classmethod
+    def from_graph(cls, graph: ComputationalGraph, *, spectrum: bool = False) -> GraphArrays:
+        """Turn a graph into arrays.
+
+        Args:
+            graph: The graph.
+            spectrum: Also compute the spectrum, which only training needs; zeros otherwise.
+        """
+        edges = np.asarray(graph.edges, dtype=np.int32).reshape(-1, 2).T
+        return cls(
+            categories=np.asarray([_categories(node) for node in graph], dtype=np.uint8),
+            sizes=np.asarray([_sizes(node) for node in graph], dtype=np.float32),
+            edges=np.ascontiguousarray(edges),
+            spectrum=laplacian_spectrum(edges, len(graph)) if spectrum else np.zeros(21, dtype=np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.categories)
+
+    def masked(self, nodes: Sequence[int]) -> GraphArrays:
+        """A copy in which ``nodes`` are dummies: their attributes are gone, their edges stay."""
+        categories, sizes = self.categories.copy(), self.sizes.copy()
+        categories[list(nodes)] = (MASKED, *[0] * (len(CATEGORIES) - 1))
+        sizes[list(nodes)] = 0.0
+        return GraphArrays(categories, sizes, self.edges, self.spectrum)
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """Several graphs side by side.
+
+    Attributes:
+        categories: ``(nodes, len(CATEGORIES))``, int64.
+        sizes: ``(nodes, len(SIZES))``, float32.
+        edges: ``(2, edges)``, int64: both directions of every edge.
+        graph: ``(nodes,)``, int64: which graph a node belongs to.
+        counts: ``(graphs,)``, int64: nodes of each graph.
+        spectra: ``(graphs, 21)``, float32.
+    """
+
+    categories: torch.Tensor
+    sizes: torch.Tensor
+    edges: torch.Tensor
+    graph: torch.Tensor
+    counts: torch.Tensor
+    spectra: torch.Tensor
+
+    @classmethod
+    def collate(cls, arrays: Sequence[GraphArrays]) -> GraphBatch:
+        """Put graphs side by side; edges count in both directions, as the spectrum has them."""
+        counts = np.asarray([len(a) for a in arrays])
+        offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        edges = np.concatenate([a.edges + o for a, o in zip(arrays, offsets, strict=True)], axis=1)
+        both = np.concatenate([edges, edges[::-1]], axis=1).astype(np.int64)
+        return cls(
+            categories=torch.from_numpy(np.concatenate([a.categories for a in arrays]).astype(np.int64)),
+            sizes=torch.from_numpy(np.concatenate([a.sizes for a in arrays])),
+            edges=torch.from_numpy(both),
+            graph=torch.from_numpy(np.repeat(np.arange(len(arrays)), counts)),
+            counts=torch.from_numpy(counts),
+            spectra=torch.from_numpy(np.stack([a.spectrum for a in arrays])),
+        )
+
+
+def _categories(node: Node) -> tuple[int, ...]:
+    height, width = node.kernel or (0, 0)
+    stride = max(node.stride or (0, 0))
+    bias = 1 + int(node.bias) if isinstance(node, WeightedNode) else 0
+    return (_OPERATION_INDEX[node.op], min(height, 8), min(width, 8), min(stride, 4), bias)
+
+
+def _sizes(node: Node) -> tuple[float, ...]:
+    channels_in, height_in, _ = _image(node.input_shape)
+    channels_out, height_out, width_out = _image(node.output_shape)
+    weight = math.prod(node.weight_shape) if isinstance(node, WeightedNode) else 0
+    return (
+        _log(channels_in, 512),
+        _log(channels_out, 512),
+        _log(height_in, 256),
+        _log(height_out, 256),
+        _log(width_out, 256),
+        _log(weight, 512 * 512 * 9),
+        _log(node.groups or 1, 512),
+        _log(max(node.dilation or (1, 1)), 4),
+    )
+
+
+def _image(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Channels, height and width; a vector is a map of one pixel, a sequence ``(length, width)`` one column."""
+    if len(shape) >= 3:
+        return (shape[-3], shape[-2], shape[-1])
+    if len(shape) == 2:
+        return (shape[1], shape[0], 1)
+    return (shape[0] if shape else 1, 1, 1)
+
+
+def _log(value: int, scale: int) -> float:
+    """Base-2 logarithm, 1 at ``scale``: the scales of GENNAPE, but a doubling counts the same anywhere."""
+    return math.log2(max(value, 1)) / math.log2(scale)

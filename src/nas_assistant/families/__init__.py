@@ -1,0 +1,10 @@
+"""Benchmark families: their networks as PyTorch modules, and their measured accuracies."""
+
+from nas_assistant.families._base import BaseFamily, Network, get_family, list_families, register
+from nas_assistant.families._data import find_data_root
+from nas_assistant.families.nb101 import NB101
+
+for _family in (NB101(),):
+    register(_family)
+
+__all__ = ["BaseFamily", "Network", "find_data_root", "get_family", "list_families", "register"]

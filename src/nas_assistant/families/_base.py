@@ -1,0 +1,111 @@
+"""What every benchmark family offers: encodings, networks and labels."""
+
+from __future__ import annotations
+
+import abc
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from nas_assistant.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Encoding = TypeVar("Encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Network(Generic[Encoding]):
+    """One labelled network of a family.
+
+    Attributes:
+        key: Unique in the family and stable, such as the benchmark's own index or hash.
+        encoding: What :meth:`BaseFamily.build` takes.
+        accuracy: The family's label, in [0, 1].
+        metadata: Further columns of the label table.
+    """
+
+    key: str
+    encoding: Encoding
+    accuracy: float
+    metadata: Mapping[str, float] = field(default_factory=dict)
+
+
+class BaseFamily(abc.ABC, Generic[Encoding]):
+    """A search space with measured accuracies.
+
+    A new family is one file with a subclass, named in ``families/__init__.py``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    label: ClassVar[str]
+    table: ClassVar[str]
+    input_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+    num_classes: ClassVar[int] = 10
+
+    @abc.abstractmethod
+    def build(self, encoding: Encoding) -> nn.Module:
+        """Build the network, untrained."""
+
+    @abc.abstractmethod
+    def sample(self, rng: random.Random) -> Encoding:
+        """A random valid encoding."""
+
+    @abc.abstractmethod
+    def read_labels(self, data_root: Path) -> list[Network[Encoding]]:
+        """Read the whole label table, in the table's order.
+
+        Raises:
+            UserError: The table is missing or not what it should be.
+        """
+
+    def networks(
+        self, data_root: str | Path | None = None, *, limit: int | None = None, seed: int = 0
+    ) -> list[Network[Encoding]]:
+        """Labelled networks.
+
+        Args:
+            data_root: Folder of the label tables; see :func:`find_data_root`.
+            limit: Draw this many at random, without replacement.
+            seed: Of the draw.
+        """
+        from nas_assistant.families._data import find_data_root
+
+        networks = self.read_labels(find_data_root(data_root))
+        if limit is None or limit >= len(networks):
+            return networks
+        return random.Random(seed).sample(networks, limit)
+
+
+_FAMILIES: dict[str, BaseFamily[Any]] = {}
+
+
+def register(family: BaseFamily[Any]) -> None:
+    """Make a family known by its name.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    if family.name in _FAMILIES:
+        raise ValueError(f"a family named {family.name!r} is registered already")
+    _FAMILIES[family.name] = family
+
+
+def get_family(name: str) -> BaseFamily[Any]:
+    """The family of that name.
+
+    Raises:
+        UserError: There is none; the message lists those there are.
+    """
+    if name not in _FAMILIES:
+        raise UserError(f"no family named {name!r}: choose from {', '.join(list_families())}")
+    return _FAMILIES[name]
+
+
+def list_families() -> list[str]:
+    """Names of all families."""
+    return list(_FAMILIES)

@@ -1,0 +1,55 @@
+"""Where the label tables lie."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from nas_assistant.errors import UserError
+
+VARIABLE = "NAS_ASSISTANT_DATA"
+
+
+def find_data_root(given: str | Path | None = None) -> Path:
+    """Folder of the label tables: the argument, ``NAS_ASSISTANT_DATA``, or ``../shared/data``."""
+    if given is not None:
+        return Path(given)
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE])
+    checkout = Path(__file__).resolve().parents[3]
+    beside = checkout.parent / "shared" / "data"
+    return beside if beside.is_dir() else Path.cwd().parent / "shared" / "data"
+
+
+def require(root: Path, name: str, original: str) -> Path:
+    """The path of a table.
+
+    Args:
+        root: Folder of the tables.
+        name: File name.
+        original: The public original that may stand in for it.
+
+    Raises:
+        UserError: No such file.
+    """
+    path = root / name
+    if not path.is_file():
+        raise UserError(f"{path}: no such label table; set {VARIABLE} to the folder that has it ({original})")
+    return path
+
+
+def read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a gzipped CSV file as dictionaries.
+
+    Raises:
+        UserError: The file is not gzipped CSV.
+    """
+    try:
+        with gzip.open(path, "rb") as raw:
+            yield from csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a gzipped CSV table ({error})") from error

@@ -1,0 +1,232 @@
+"""NAS-Bench-101 (Ying et al. 2019, "NAS-Bench-101: Towards Reproducible Neural Architecture Search")."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nas_assistant.errors import UserError
+from nas_assistant.families._base import BaseFamily, Network
+from nas_assistant.families._data import read_rows, require
+
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+MAX_VERTICES = 7
+MAX_EDGES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: a directed acyclic graph from vertex 0, the input, to the last vertex, the output.
+
+    Attributes:
+        vertices: 2 to 7.
+        edges: Pairs ``(source, target)`` with ``source < target``.
+        operations: Index into :data:`OPERATIONS` of each vertex between input and output.
+    """
+
+    vertices: int
+    edges: frozenset[tuple[int, int]]
+    operations: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, vertices: int, bits: str, digits: str) -> Cell:
+        """Read the compact form: bits of the upper triangle row by row, one digit an operation.
+
+        Raises:
+            ValueError: The lengths do not fit.
+        """
+        pairs = [(i, j) for i in range(vertices) for j in range(i + 1, vertices)]
+        operations = () if digits == "-" else tuple(int(digit) for digit in digits)
+        if len(bits) != len(pairs) or len(operations) != vertices - 2:
+            raise ValueError(
+                f"a cell of {vertices} vertices has {len(pairs)} bits and {vertices - 2} operations"
+            )
+        return cls(
+            vertices, frozenset(p for p, bit in zip(pairs, bits, strict=True) if bit == "1"), operations
+        )
+
+    def sources(self, vertex: int) -> list[int]:
+        """Vertices that ``vertex`` reads."""
+        return [source for source in range(vertex) if (source, vertex) in self.edges]
+
+    def targets(self, vertex: int) -> list[int]:
+        """Vertices that read ``vertex``."""
+        return [target for target in range(vertex + 1, self.vertices) if (vertex, target) in self.edges]
+
+    def fingerprint(self) -> str:
+        """The benchmark's hash: equal for isomorphic cells."""
+        labels = [-1, *self.operations, -2]
+        hashes = [
+            _md5(str((len(self.targets(v)), len(self.sources(v)), labels[v]))) for v in range(self.vertices)
+        ]
+        for _ in range(self.vertices):
+            hashes = [
+                _md5(
+                    "".join(sorted(hashes[s] for s in self.sources(v)))
+                    + "|"
+                    + "".join(sorted(hashes[t] for t in self.targets(v)))
+                    + "|"
+                    + hashes[v]
+                )
+                for v in range(self.vertices)
+            ]
+        return _md5(str(sorted(hashes)))
+
+    def channels(self, inputs: int, outputs: int) -> list[int]:
+        """Channels of each vertex; those that the output reads share ``outputs`` among them."""
+        last = self.vertices - 1
+        final = [v for v in self.sources(last) if v != 0]
+        widths = [0] * self.vertices
+        widths[0], widths[last] = inputs, outputs
+        for position, vertex in enumerate(final):
+            widths[vertex] = outputs // len(final) + int(position < outputs % len(final))
+        for vertex in range(last - 1, 0, -1):
+            if vertex not in final:
+                widths[vertex] = max(widths[t] for t in self.targets(vertex) if t != last)
+        return widths
+
+
+class ConvBnRelu(nn.Sequential):
+    """Convolution of stride 1, batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(outputs, eps=1e-5, momentum=0.003),
+            nn.ReLU(),
+        )
+
+
+class CellModule(nn.Module):
+    """One cell as a module, from ``inputs`` to ``outputs`` channels."""
+
+    def __init__(self, cell: Cell, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.widths = cell.channels(inputs, outputs)
+        last = cell.vertices - 1
+        self.projections = nn.ModuleDict(
+            {str(v): ConvBnRelu(inputs, self.widths[v], 1) for v in cell.targets(0)}
+        )
+        self.operations = nn.ModuleDict({str(v): self._operation(v) for v in range(1, last)})
+
+    def _operation(self, vertex: int) -> nn.Module:
+        kind, width = self.cell.operations[vertex - 1], self.widths[vertex]
+        return nn.MaxPool2d(3, stride=1, padding=1) if kind == 2 else ConvBnRelu(width, width, 3 - 2 * kind)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run the cell on ``(batch, inputs, H, W)``."""
+        last = self.cell.vertices - 1
+        values: dict[int, torch.Tensor] = {}
+        for vertex in range(1, last):
+            width = self.widths[vertex]
+            terms = [values[s][:, :width] for s in self.cell.sources(vertex) if s != 0]
+            if str(vertex) in self.projections:
+                terms.append(self.projections[str(vertex)](x))
+            values[vertex] = self.operations[str(vertex)](_sum(terms))
+        final = [values[s] for s in self.cell.sources(last) if s != 0]
+        terms = [final[0] if len(final) == 1 else torch.cat(final, dim=1)] if final else []
+        if str(last) in self.projections:
+            terms.append(self.projections[str(last)](x))
+        return _sum(terms)
+
+
+class NB101Network(nn.Module):
+    """The macro skeleton: a stem, three stacks of three cells, a pool between them, a dense head."""
+
+    def __init__(self, cell: Cell, stem: int = 128, cells: int = 3, num_classes: int = 10) -> None:
+        super().__init__()
+        self.stem = ConvBnRelu(3, stem, 3)
+        stacks: list[nn.Module] = []
+        width = stem
+        for stack in range(3):
+            outputs = stem * 2**stack
+            modules: list[nn.Module] = [nn.MaxPool2d(2)] if stack else []
+            for _ in range(cells):
+                modules.append(CellModule(cell, width, outputs))
+                width = outputs
+            stacks.append(nn.Sequential(*modules))
+        self.stacks = nn.Sequential(*stacks)
+        self.classifier = nn.Linear(width, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Classify ``(batch, 3, 32, 32)``."""
+        features = self.stacks(self.stem(x))
+        return torch.as_tensor(self.classifier(features.mean(dim=(2, 3))))
+
+
+class NB101(BaseFamily[Cell]):
+    """423,624 cells, trained four times as long each time: 4, 12, 36 and 108 epochs."""
+
+    name = "nb101"
+    title = "NAS-Bench-101"
+    label = "CIFAR-10 validation accuracy, 108 epochs, one seed"
+    table = "nb101.csv.gz"
+
+    def build(self, encoding: Cell) -> nn.Module:
+        """Build the network of a cell."""
+        return NB101Network(encoding)
+
+    def sample(self, rng: random.Random) -> Cell:
+        """Random bits and operations, drawn again until the pruned cell is valid."""
+        pairs = [(i, j) for i in range(MAX_VERTICES) for j in range(i + 1, MAX_VERTICES)]
+        while True:
+            edges = frozenset(pair for pair in pairs if rng.random() < 0.5)
+            operations = tuple(rng.randrange(3) for _ in range(MAX_VERTICES - 2))
+            cell = prune(Cell(MAX_VERTICES, edges, operations))
+            if cell is not None and len(cell.edges) <= MAX_EDGES:
+                return cell
+
+    def read_labels(self, data_root: Path) -> list[Network[Cell]]:
+        """Read ``nb101.csv.gz``."""
+        path = require(data_root, self.table, "a sample of the public NAS-Bench-101")
+        try:
+            return [_network(row) for row in read_rows(path)]
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: not the NAS-Bench-101 table ({error})") from error
+
+
+def prune(cell: Cell) -> Cell | None:
+    """Leave out vertices that the input does not reach or that do not reach the output.
+
+    Returns:
+        The cell with its vertices renumbered, or None when input and output are not connected.
+    """
+    forward, backward = {0}, {cell.vertices - 1}
+    for vertex in range(cell.vertices):
+        if vertex in forward:
+            forward.update(cell.targets(vertex))
+    for vertex in reversed(range(cell.vertices)):
+        if vertex in backward:
+            backward.update(cell.sources(vertex))
+    kept = sorted(forward & backward)
+    if not kept or kept[0] != 0 or kept[-1] != cell.vertices - 1:
+        return None
+    place = {vertex: index for index, vertex in enumerate(kept)}
+    edges = frozenset((place[a], place[b]) for a, b in cell.edges if a in place and b in place)
+    return Cell(len(kept), edges, tuple(cell.operations[v - 1] for v in kept[1:-1]))
+
+
+def _network(row: dict[str, str]) -> Network[Cell]:
+    cell = Cell.parse(int(row["n_vertices"]), row["adj_upper_tri_rowmajor"], row["ops_code"])
+    metadata = {
+        name: float(row[name])
+        for name in ("val_acc_4ep", "val_acc_12ep", "val_acc_36ep", "trainable_parameters")
+    }
+    return Network(row["hash"], cell, float(row["val_acc_108ep"]), metadata)
+
+
+def _sum(terms: list[torch.Tensor]) -> torch.Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
