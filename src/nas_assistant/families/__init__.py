@@ -3,8 +3,9 @@
 from nas_assistant.families._base import BaseFamily, Network, get_family, list_families, register
 from nas_assistant.families._data import find_data_root
 from nas_assistant.families.nb101 import NB101
+from nas_assistant.families.nb201 import NB201
 
-for _family in (NB101(),):
+for _family in (NB101(), NB201()):
     register(_family)
 
 __all__ = ["BaseFamily", "Network", "find_data_root", "get_family", "list_families", "register"]

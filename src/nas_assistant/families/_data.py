@@ -6,12 +6,15 @@ import csv
 import gzip
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from nas_assistant.errors import UserError
 
 VARIABLE = "NAS_ASSISTANT_DATA"
+
+Row = TypeVar("Row")
 
 
 def find_data_root(given: str | Path | None = None) -> Path:
@@ -53,3 +56,25 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a gzipped CSV table ({error})") from error
+
+
+def read_table(path: Path, convert: Callable[[dict[str, str]], Row], title: str) -> list[Row]:
+    """Every row of a table, converted.
+
+    Args:
+        path: A gzipped CSV file.
+        convert: Makes something of one row.
+        title: The benchmark, for the error.
+
+    Raises:
+        UserError: A row could not be converted; the message has its line.
+    """
+    converted = []
+    for line, row in enumerate(read_rows(path), start=2):
+        try:
+            converted.append(convert(row))
+        except KeyError as error:
+            raise UserError(f"{path}: not the {title} table, it has no column {error}") from error
+        except (TypeError, ValueError, UserError) as error:
+            raise UserError(f"{path}, line {line}: not a row of the {title} table ({error})") from error
+    return converted
