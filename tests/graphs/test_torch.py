@@ -141,6 +141,36 @@ def test_an_operation_outside_the_vocabulary_is_read_and_named():
     assert any("fft_rfft" in warning or "rfft" in warning for warning in graph.warnings)
 
 
+def test_what_is_written_into_a_tensor_is_part_of_it():
+    class Scattered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            result = torch.zeros(x.shape[0], 6)
+            result[:, :3] = self.left(x)
+            result[:, 3:] += self.right(x)
+            return torch.relu(result)
+
+    graph = read_torch(Scattered(), torch.zeros(2, 4))
+    written = ["dense", "other", "split", "dense", "add", "other"]
+    assert ops(graph) == ["input", *written, "relu", "output"]
+    assert graph.nodes[6].inputs == (2, 5)
+    assert graph.parameters == 30
+    assert graph.unused_parameters == 0
+    assert "setitem (2x)" in graph.warnings[0]
+
+
+def test_an_output_that_does_not_depend_on_the_input_is_told():
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.tensor(x.numpy() * 2)
+
+    graph = read_torch(Constant(), torch.zeros(2, 4))
+    assert "not computed from the input" in graph.warnings[0]
+
+
 def test_the_module_is_left_as_it_was():
     module = torch_example("cnn").train()
     module.drop1.eval()

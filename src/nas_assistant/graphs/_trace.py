@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.nn import functional as F  # noqa: N812
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode, resolve_name
 
@@ -29,7 +30,10 @@ def trace_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> Computation
     with recorder, recorder.follow_layers():
         output = module(*inputs)
     total = sum(p.numel() for p in module.parameters() if p.requires_grad)
-    return recorder.builder.build(recorder.outputs(output), total_parameters=total)
+    outputs = recorder.outputs(output)
+    if not outputs:
+        recorder.builder.warn("the output is not computed from the input by operations on tensors")
+    return recorder.builder.build(outputs, total_parameters=total)
 
 
 class _Recorder(TorchFunctionMode):
@@ -53,8 +57,11 @@ class _Recorder(TorchFunctionMode):
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = function(*args, **kwargs)
-        returned = _tensors(result)
+        result = _shape_only(function, args, kwargs)
+        if result is None:
+            result = function(*args, **kwargs)
+        # What is written into a tensor is from then on that tensor's.
+        returned = _tensors(args[0] if function is torch.Tensor.__setitem__ else result)
         if returned:
             self._record(function, args, kwargs, returned)
         return result
@@ -122,6 +129,19 @@ class _Recorder(TorchFunctionMode):
 
     def _shape(self, tensor: torch.Tensor) -> tuple[int, ...]:
         return sample_shape(tensor, self._batch)
+
+
+_SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.gelu, F.silu, F.hardswish})
+
+
+def _shape_only(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> torch.Tensor | None:
+    """The result of an operation of which nothing but the shape is wanted, or None to run it.
+
+    On the meta device these few run through slow Python decompositions, which would take most of the time.
+    """
+    if function not in _SAME_SHAPE or not args or not args[0].is_meta or kwargs.get("inplace"):
+        return None
+    return torch.empty(args[0].shape, dtype=args[0].dtype, device="meta")
 
 
 def _tensors(value: Any) -> list[torch.Tensor]:
