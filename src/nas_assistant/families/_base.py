@@ -70,15 +70,16 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
 
         Args:
             data_root: Folder of the label tables; see :func:`find_data_root`.
-            limit: Draw this many at random, without replacement.
-            seed: Of the draw.
+            limit: Take the first so many of a random order; a larger limit only adds networks.
+            seed: Of the order.
         """
         from nas_assistant.families._data import find_data_root
 
         networks = self.read_labels(find_data_root(data_root))
-        if limit is None or limit >= len(networks):
+        if limit is None:
             return networks
-        return random.Random(seed).sample(networks, limit)
+        random.Random(seed).shuffle(networks)
+        return networks[:limit]
 
 
 _FAMILIES: dict[str, BaseFamily[Any]] = {}
