@@ -1,0 +1,66 @@
+"""Intervals: how far predictions were off on networks that no training saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+COVERAGE = 0.9
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Split-conformal half-widths (Lei et al. 2018, "Distribution-Free Predictive Inference", section 2.2).
+
+    Attributes:
+        accuracy: Half-width of the interval of an accuracy, for a familiar network.
+        gain: Half-width of the interval of the difference of two accuracies.
+        unfamiliar: Half-width for a network of a family that was not trained on.
+        quantiles: ``log p(x)`` of the training networks at 101 evenly spaced quantiles.
+    """
+
+    accuracy: float
+    gain: float
+    unfamiliar: float
+    quantiles: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Calibration:
+        """Inverse of :meth:`to_json`."""
+        return cls(data["accuracy"], data["gain"], data["unfamiliar"], tuple(data["quantiles"]))
+
+    def familiarity(self, log_likelihood: float) -> float:
+        """Percentile of a log-likelihood among the training networks, in [0, 1]."""
+        grid = np.linspace(0.0, 1.0, len(self.quantiles))
+        return float(np.interp(log_likelihood, self.quantiles, grid))
+
+    def half_width(self, familiarity: float) -> float:
+        """Half-width at a familiarity: that of unseen families at 0, that of the trained one from 5 % on."""
+        trust = min(familiarity / 0.05, 1.0)
+        return self.unfamiliar + trust * (self.accuracy - self.unfamiliar)
+
+
+def conformal_half_width(residuals: npt.NDArray[np.float64], coverage: float = COVERAGE) -> float:
+    """Half-width that covers a new residual with the given probability.
+
+    Args:
+        residuals: Prediction less truth on held-out networks.
+        coverage: The probability.
+    """
+    count = len(residuals)
+    level = min(np.ceil((count + 1) * coverage) / count, 1.0)
+    return float(np.quantile(np.abs(residuals), level, method="higher"))
+
+
+def gain_half_width(predicted: npt.NDArray[np.float64], true: npt.NDArray[np.float64], seed: int) -> float:
+    """Conformal half-width of a difference, over random pairs of held-out networks."""
+    order = np.random.default_rng(seed).permutation(len(predicted))
+    residuals = predicted - true
+    return conformal_half_width(residuals - residuals[order])

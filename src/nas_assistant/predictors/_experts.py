@@ -1,0 +1,49 @@
+"""The regressor: a mixture of experts that share weights, gated by the Gaussian mixture's posterior."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class MixtureOfExperts(nn.Module):
+    """Predicts one number from a graph's vector (Mishra 2023, section 2.1.4).
+
+    The gate is not learned: it is the posterior of the Gaussian mixture. An embedding of the gate is
+    joined to the input. The experts share their weight matrices; each has its own scale and shift of the
+    hidden units, and its own offset of the output.
+
+    Args:
+        width: Length of a graph's vector.
+        experts: Number of experts, one a component.
+        hidden: Hidden units.
+        gate_width: Length of the gate's embedding.
+        dropout: Probability on the hidden units.
+
+    Shapes:
+        - vectors: ``(graphs, width)``, gates: ``(graphs, experts)``
+        - output: ``(graphs,)``
+    """
+
+    def __init__(
+        self, width: int, experts: int, hidden: int = 256, gate_width: int = 32, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.gate = nn.Linear(experts, gate_width, bias=False)
+        self.trunk = nn.Sequential(
+            nn.Linear(width + gate_width, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+        )
+        self.scale = nn.Parameter(torch.ones(experts, hidden))
+        self.shift = nn.Parameter(torch.zeros(experts, hidden))
+        self.output = nn.Linear(hidden, 1)
+        self.offset = nn.Parameter(torch.zeros(experts))
+
+    def forward(self, vectors: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
+        """Weighted sum of every expert's output."""
+        shared = self.trunk(torch.cat([vectors, self.gate(gates)], dim=1))
+        hidden = torch.relu(shared[:, None, :] * self.scale + self.shift)
+        outputs = self.output(hidden).squeeze(2) + self.offset
+        return (gates * outputs).sum(dim=1)

@@ -1,0 +1,163 @@
+"""The predictor: graph, vector, mixture, experts, prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphBatch, GraphEncoder
+from nas_assistant.errors import UserError
+from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.predictors._calibration import Calibration
+from nas_assistant.predictors._checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from nas_assistant.predictors._experts import MixtureOfExperts
+from nas_assistant.predictors._mixture import GaussianMixture
+from nas_assistant.predictors._prediction import Prediction
+from nas_assistant.predictors._target import from_target
+
+_BATCH_NODES = 16_384
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts accuracies from graphs alone (Mishra 2023, section 2.1).
+
+    Attributes:
+        encoder: Graph to vector, in evaluation mode.
+        mixture: Soft clusters of the vectors.
+        experts: Vector and posterior to accuracy, in evaluation mode.
+        calibration: Half-widths of the intervals.
+        metadata: What the checkpoint says of its data, seed, metrics and code version.
+    """
+
+    encoder: GraphEncoder
+    mixture: GaussianMixture
+    experts: MixtureOfExperts
+    calibration: Calibration
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path | None = None) -> Predictor:
+        """Load the shipped checkpoint, one shipped under a name, or a checkpoint folder.
+
+        Raises:
+            UserError: There is none, or it is damaged or foreign.
+        """
+        folder = find_checkpoint(path)
+        tensors, metadata = load_checkpoint(folder)
+        try:
+            encoder = GraphEncoder(EncoderConfig(**metadata["encoder"]))
+            encoder.load_state_dict(_part(tensors, "encoder."))
+            means, log_weights = tensors["mixture.means"], tensors["mixture.log_weights"]
+            mixture = GaussianMixture(means.float(), log_weights.float(), float(metadata["variance"]))
+            experts = MixtureOfExperts(encoder.width, len(means), hidden=int(metadata["hidden"]))
+            experts.load_state_dict(_part(tensors, "experts."))
+            calibration = Calibration.from_json(metadata["calibration"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{folder}: the checkpoint does not fit this version ({reason})") from error
+        return cls(encoder.eval(), mixture, experts.eval(), calibration, metadata)
+
+    def save(self, folder: str | Path) -> None:
+        """Write a checkpoint folder that :meth:`load` reads."""
+        tensors = {f"encoder.{name}": value for name, value in self.encoder.state_dict().items()}
+        tensors.update({f"experts.{name}": value for name, value in self.experts.state_dict().items()})
+        tensors.update({"mixture.means": self.mixture.means, "mixture.log_weights": self.mixture.log_weights})
+        metadata = {
+            **self.metadata,
+            "encoder": self.encoder.config.to_json(),
+            "variance": self.mixture.variance,
+            "hidden": self.experts.output.in_features,
+            "calibration": self.calibration.to_json(),
+        }
+        save_checkpoint(Path(folder), tensors, metadata)
+
+    def predict(self, graph: ComputationalGraph) -> Prediction:
+        """Predict one network."""
+        return self.predict_many([graph])[0]
+
+    def predict_many(self, graphs: Sequence[ComputationalGraph]) -> list[Prediction]:
+        """Predict several networks in batches, in the same order."""
+        return self.predict_arrays([GraphArrays.from_graph(graph) for graph in graphs])
+
+    def predict_arrays(self, arrays: Sequence[GraphArrays]) -> list[Prediction]:
+        """Predict networks whose graphs are arrays already, in the same order."""
+        if not arrays:
+            return []
+        vectors = torch.from_numpy(self.embed_arrays(arrays))
+        with torch.no_grad():
+            posterior = self.mixture.posterior(vectors)
+            accuracies = from_target(self.experts(vectors, posterior)).tolist()
+            likelihoods = self.mixture.log_likelihood(vectors).tolist()
+        return [
+            self._prediction(accuracy, likelihood, weights)
+            for accuracy, likelihood, weights in zip(accuracies, likelihoods, posterior.tolist(), strict=True)
+        ]
+
+    def predict_masked(
+        self, graph: ComputationalGraph, groups: Sequence[Sequence[int]]
+    ) -> npt.NDArray[np.float64]:
+        """Predicted accuracies with each group of nodes replaced by dummies, in one pass.
+
+        Args:
+            graph: The whole network.
+            groups: Ids of the nodes to mask together.
+
+        Returns:
+            ``(groups,)``, in [0, 1].
+        """
+        whole = GraphArrays.from_graph(graph)
+        masked = self.predict_arrays([whole.masked(nodes) for nodes in groups])
+        return np.asarray([prediction.accuracy for prediction in masked])
+
+    def embed(self, graphs: Sequence[ComputationalGraph]) -> npt.NDArray[np.float32]:
+        """Vectors of networks, ``(graphs, 512)``."""
+        return self.embed_arrays([GraphArrays.from_graph(graph) for graph in graphs])
+
+    def embed_arrays(self, arrays: Sequence[GraphArrays]) -> npt.NDArray[np.float32]:
+        """Vectors of networks whose graphs are arrays already, ``(graphs, 512)``."""
+        result = np.zeros((len(arrays), self.encoder.width), dtype=np.float32)
+        with torch.no_grad():
+            for indices in _batches(arrays):
+                result[indices] = self.encoder(GraphBatch.collate([arrays[i] for i in indices])).numpy()
+        return result
+
+    def gain_interval(self, before: Prediction, after: Prediction) -> tuple[float, float]:
+        """Where nine in ten gains lie, for two networks as familiar as these.
+
+        Errors of two networks that resemble each other tend to cancel; the half-width is that of pairs drawn
+        at random, so it errs on the wide side, and it widens with the unfamiliarity of the less familiar one.
+        """
+        gain = after.accuracy - before.accuracy
+        calibration = self.calibration
+        familiarity = min(before.familiarity, after.familiarity)
+        half = calibration.gain * calibration.half_width(familiarity) / max(calibration.accuracy, 1e-9)
+        return (gain - half, gain + half)
+
+    def _prediction(self, accuracy: float, likelihood: float, weights: list[float]) -> Prediction:
+        familiarity = self.calibration.familiarity(likelihood)
+        half = self.calibration.half_width(familiarity)
+        low, high = max(0.0, accuracy - half), min(1.0, accuracy + half)
+        return Prediction(accuracy, (low, high), familiarity, tuple(weights))
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _batches(arrays: Sequence[GraphArrays]) -> Iterator[list[int]]:
+    """Indices of graphs of about one size, so that attention pads little, within a budget of nodes."""
+    batch: list[int] = []
+    for index in sorted(range(len(arrays)), key=lambda i: len(arrays[i])):
+        if batch and (len(batch) + 1) * len(arrays[index]) > _BATCH_NODES:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
