@@ -173,7 +173,7 @@ class _ChannelFamily(BaseFamily[Widths]):
 
     def read_labels(self, data_root: Path) -> list[Network[Widths]]:
         """Read the table; its key is the seven digits."""
-        original = "a gzipped CSV with columns key, test_acc_mean, test_acc_std in percent, flops, params"
+        original = "a CSV with columns key, test_acc_mean, test_acc_std in percent, flops, params"
         return read_table(require(data_root, self.table, original), _network, self.title)
 
 

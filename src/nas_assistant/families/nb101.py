@@ -6,13 +6,15 @@ import hashlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import nn
 
 from nas_assistant.errors import UserError
 from nas_assistant.families._base import BaseFamily, Network
-from nas_assistant.families._data import read_rows, require
+from nas_assistant.families._data import read_table, require
+from nas_assistant.families._nb101_records import FILES, Trainings, read_trainings
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MAX_VERTICES = 7
@@ -183,12 +185,15 @@ class NB101(BaseFamily[Cell]):
                 return cell
 
     def read_labels(self, data_root: Path) -> list[Network[Cell]]:
-        """Read ``nb101.csv.gz``."""
-        path = require(data_root, self.table, "a sample of the public NAS-Bench-101")
-        try:
-            return [_network(row) for row in read_rows(path)]
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path}: not the NAS-Bench-101 table ({error})") from error
+        """Read ``nb101.csv.gz``, or else the public ``nasbench_full`` or ``nasbench_only108.tfrecord``.
+
+        The table has one seed a cell; of the public file the label is the mean of the repeats.
+        """
+        for public in (data_root / name for name in FILES):
+            if public.is_file() and not (data_root / self.table).is_file():
+                return [_public(public, key, cell) for key, cell in read_trainings(public).items()]
+        path = require(data_root, self.table, f"or the public {' or '.join(FILES)}")
+        return read_table(path, _network, self.title)
 
 
 def prune(cell: Cell) -> Cell | None:
@@ -219,6 +224,19 @@ def _network(row: dict[str, str]) -> Network[Cell]:
         for name in ("val_acc_4ep", "val_acc_12ep", "val_acc_36ep", "trainable_parameters")
     }
     return Network(row["hash"], cell, float(row["val_acc_108ep"]), metadata)
+
+
+def _public(path: Path, key: str, trainings: Trainings) -> Network[Cell]:
+    vertices = len(trainings.operations)
+    try:
+        digits = "".join(str(OPERATIONS.index(name)) for name in trainings.operations[1:-1])
+        cell = Cell.parse(vertices, trainings.bits, digits or "-")
+        accuracy = mean(trainings.validation[108])
+    except ValueError as error:
+        raise UserError(f"{path}: cell {key} is not one of NAS-Bench-101 ({error})") from error
+    metadata = {f"val_acc_{epochs}ep": mean(trainings.validation[epochs]) for epochs in trainings.validation}
+    metadata |= {f"test_acc_{epochs}ep": mean(trainings.test[epochs]) for epochs in trainings.test}
+    return Network(key, cell, accuracy, metadata | {"trainable_parameters": float(trainings.parameters)})
 
 
 def _sum(terms: list[torch.Tensor]) -> torch.Tensor:

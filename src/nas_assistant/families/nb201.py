@@ -258,7 +258,7 @@ class NB201(BaseFamily[NB201Cell]):
         columns, ``index, arch_str, cifar10_test_200`` and any further ones in percent.
         """
         original = (
-            "NATS-Bench's pickles are not loaded, as they may carry code: export them as a gzipped CSV "
+            "NATS-Bench's pickles are not loaded, as they may carry code: export them as a CSV "
             "with columns index, arch_str, cifar10_test_200"
         )
         path = require(data_root, self.table, original)

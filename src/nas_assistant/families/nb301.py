@@ -18,6 +18,7 @@ from nas_assistant.errors import UserError
 from nas_assistant.families._base import BaseFamily, Network
 from nas_assistant.families._darts import DartsNetwork, Edge
 from nas_assistant.families._data import read_table, require
+from nas_assistant.families._nb301_results import FOLDER, Training, read_trainings
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -108,8 +109,19 @@ class NB301(BaseFamily[Genotype]):
         return Genotype(*cells)
 
     def read_labels(self, data_root: Path) -> list[Network[Genotype]]:
-        """Read ``nb301_surrogate.csv.gz``; a network's key is its row, from 0."""
-        original = "a gzipped CSV with columns normal, reduce, nb301_v0.9_xgb_surrogate_val_acc in percent"
+        """Read ``nb301_surrogate.csv.gz``, or else the public trainings in ``nb_301_v13``.
+
+        A network's key is its row, from 0, or the path of its training. The public trainings have their own
+        accuracy as label instead of a prediction of the surrogate; those of another size are left out.
+        """
+        public = data_root / FOLDER
+        if public.is_dir() and not (data_root / self.table).is_file():
+            trainings = read_trainings(public, self.channels, self.cells)
+            return [_public(public, training) for training in trainings]
+        original = (
+            f"or the folder {FOLDER} of public results, or a CSV with columns normal, reduce, "
+            "nb301_v0.9_xgb_surrogate_val_acc in percent"
+        )
         path = require(data_root, self.table, original)
         labelled = read_table(path, _row, self.title)
         return [
@@ -120,6 +132,14 @@ class NB301(BaseFamily[Genotype]):
 def _row(row: dict[str, str]) -> tuple[Genotype, float]:
     accuracy = float(row["nb301_v0.9_xgb_surrogate_val_acc"]) / 100
     return Genotype.parse(row["normal"], row["reduce"]), accuracy
+
+
+def _public(folder: Path, training: Training) -> Network[Genotype]:
+    try:
+        genotype = Genotype(training.normal, training.reduce)
+    except UserError as error:
+        raise UserError(f"{folder / training.key}: {error}") from error
+    return Network(training.key, genotype, training.validation, {"test_accuracy": training.test})
 
 
 def _edges(text: str) -> tuple[Edge, ...]:
