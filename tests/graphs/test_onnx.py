@@ -123,6 +123,27 @@ def test_weights_in_another_file_are_not_opened(tmp_path):
     assert (graph.parameters, graph.nodes[1].weight_shape) == (30, (5, 6))
 
 
+def test_a_hostile_constant_is_not_computed(tmp_path):
+    size = helper.make_tensor("size", onnx.TensorProto.INT64, [2], [2**20, 2**20])
+    nodes = [
+        helper.make_node("Constant", [], ["n"], value=size),
+        helper.make_node("ConstantOfShape", ["n"], ["big"]),
+        helper.make_node("Clip", ["x", "big"], ["y"]),
+    ]
+    graph = read_onnx(save(tmp_path / "m.onnx", nodes, [("x", [1, 6])], [("y", [1, 6])]))
+    assert names(graph) == ["input", "other", "output"]
+
+
+def test_an_attribute_that_makes_no_sense_is_one_line(tmp_path):
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="SAME_UPPER", strides=[0, 0], name="first")]
+    path = save(
+        tmp_path / "m.onnx", nodes, [("x", [1, 3, 8, 8])], [("y", [1, 4, 8, 8])], [("w", (4, 3, 3, 3))]
+    )
+    with pytest.raises(UserError, match=r"m\.onnx") as raised:
+        read_onnx(path)
+    assert "\n" not in str(raised.value)
+
+
 def test_an_open_size_is_refused_by_name(tmp_path):
     path = save(
         tmp_path / "m.onnx",

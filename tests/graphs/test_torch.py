@@ -124,6 +124,24 @@ def test_cross_attention_reads_the_queries_and_the_keys(method):
     assert graph.nodes[2].inputs == (0, 1)
 
 
+@pytest.mark.parametrize("method", ["trace", "export"])
+def test_a_shared_attention_layer_is_a_node_for_each_call(method):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x):
+            first = self.attention(x, x, x, need_weights=False)[0]
+            second = self.attention(x, first, first, need_weights=False)[0]
+            return second
+
+    graph = read_torch(Twice(), torch.zeros(2, 3, 8), method=method)
+    assert ops(graph) == ["input", "attention", "attention", "output"]
+    assert graph.nodes[2].inputs == (0, 1)
+    assert graph.parameters == 4 * 64 + 4 * 8
+
+
 def test_meta_modules_are_read_without_computing():
     with torch.device("meta"):
         module = torch_example("residual")

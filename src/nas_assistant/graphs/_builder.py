@@ -73,7 +73,7 @@ class GraphBuilder:
 
     def fold(
         self,
-        layer: str,
+        visit: str,
         op: Operation,
         inputs: Iterable[int],
         *,
@@ -84,21 +84,21 @@ class GraphBuilder:
     ) -> int:
         """Add one step of a layer that is a single node as a whole, such as multi-head attention.
 
-        The first step makes the node; later ones add their parameters and MACs and set its output shape.
+        The first step of a visit makes the node; later ones add their inputs, parameters and MACs and set its
+        output shape.
         """
         shape = tuple(output_shape)
-        if layer not in self._folded:
-            self._folded[layer] = self.add(
+        if visit not in self._folded:
+            self._folded[visit] = self.add(
                 op,
                 dict.fromkeys(inputs),
                 output_shape=shape,
                 parameters=parameters,
                 macs=macs,
-                layer=layer,
                 **attributes,
             )
-            return self._folded[layer]
-        node = self._nodes[self._folded[layer]]
+            return self._folded[visit]
+        node = self._nodes[self._folded[visit]]
         read = dict.fromkeys(i for i in (*node.inputs, *inputs) if i < node.id)
         self._nodes[node.id] = node.replace(
             inputs=tuple(read),

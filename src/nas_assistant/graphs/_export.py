@@ -81,7 +81,8 @@ class _Reader:
     def _add(
         self, node: FxNode, output: torch.Tensor, sources: list[int], weights: list[torch.Tensor]
     ) -> int:
-        paths = [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values()]
+        stack = node.meta.get("nn_module_stack", {})
+        paths = [(str(path), str(visit)) for visit, (path, _) in stack.items()]
         call = self._described(node, output)
         fresh = {id(w): w for w in weights if id(w) not in self._counted}
         self._counted.update(fresh)
@@ -91,7 +92,7 @@ class _Reader:
             sources,
             weights,
             parameters=sum(w.numel() for w in fresh.values()),
-            layers=[(path, self._module.get_submodule(path)) for path in paths],
+            layers=[(path, self._module.get_submodule(path), visit) for path, visit in paths],
             place=location_in_trace(node.meta.get("stack_trace") or ""),
         )
 

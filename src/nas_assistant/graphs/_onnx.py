@@ -18,6 +18,14 @@ from nas_assistant.graphs._operations import Operation
 
 _MAX_BYTES = 2**30
 _MAX_CONSTANT = 4096
+_MAX_DEPTH = 64
+# Only these are computed where a constant is needed: none can grow beyond its inputs by much.
+_ARITHMETIC = frozenset(
+    {
+        *("Constant", "Identity", "Cast", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Slice", "Gather"),
+        *("Add", "Sub", "Mul", "Div", "Neg"),
+    }
+)
 # What these return depends on shapes alone.
 _SHAPES = ("Shape", "Size")
 _TRACE, _SCOPES, _CLASSES = (f"pkg.torch.onnx.{n}" for n in ("stack_trace", "name_scopes", "class_hierarchy"))
@@ -49,7 +57,11 @@ def read_onnx(path: Path) -> ComputationalGraph:
         raise UserError(f"{path}: shapes cannot be inferred: {_one_line(error)}") from error
     reader = _Reader(onnx, model.graph, path.stem, batch)
     for node in model.graph.node:
-        reader.read(node)
+        try:
+            reader.read(node)
+        except Exception as error:
+            where = f"{node.op_type} {node.name}".strip()
+            raise UserError(f"{path}: not a valid ONNX model: {where}: {_one_line(error)}") from error
     return reader.build()
 
 
@@ -111,6 +123,7 @@ class _Reader:
         self._shapes: dict[str, Shape | None] = {t.name: tuple(t.dims) for t in graph.initializer}
         self._constants: dict[str, Any] = {t.name: t for t in graph.initializer}
         self._parts: dict[str, tuple[str, ...]] = {name: (name,) for name in self._weights}
+        self._values: dict[str, Any] = {}
         self._node_of: dict[str, int] = {}
         self._counted: set[str] = set()
         for value in (*graph.value_info, *graph.input, *graph.output):
@@ -195,8 +208,13 @@ class _Reader:
 
     def _value(self, name: str, depth: int) -> Any:
         """The array behind a small constant; None where it is large, external or not known."""
-        source = self._constants.get(name)
-        if source is None or depth > 16:
+        if name not in self._values:
+            self._values[name] = None  # while it is being computed
+            self._values[name] = self._compute(self._constants.get(name), depth)
+        return self._values[name]
+
+    def _compute(self, source: Any, depth: int) -> Any:
+        if source is None or depth > _MAX_DEPTH:
             return None
         if isinstance(source, self._onnx.TensorProto):
             inline = source.data_location != self._onnx.TensorProto.EXTERNAL
@@ -204,10 +222,9 @@ class _Reader:
             return self._onnx.numpy_helper.to_array(source) if inline and small else None
         if source.op_type == "CastLike":
             return self._value(source.input[0], depth + 1)
-        feeds = {}
-        for part in source.input:
-            if part:
-                feeds[part] = self._value(part, depth + 1)
+        if source.op_type not in _ARITHMETIC or source.domain not in ("", "ai.onnx"):
+            return None
+        feeds = {part: self._value(part, depth + 1) for part in source.input if part}
         if any(value is None for value in feeds.values()):
             return None
         try:

@@ -21,7 +21,7 @@ def add_call(
     weights: Sequence[torch.Tensor],
     *,
     parameters: int,
-    layers: Sequence[tuple[str, torch.nn.Module]],
+    layers: Sequence[tuple[str, torch.nn.Module, str]],
     place: Location | None,
 ) -> int:
     """Add the node of one call.
@@ -32,7 +32,8 @@ def add_call(
         sources: Ids of the nodes that it reads.
         weights: Trainable tensors that it reads, directly or through constants.
         parameters: How many of their numbers no earlier node has used.
-        layers: Names and modules that are running, outermost first.
+        layers: Names, modules and visits (a text of its own for each time a module runs) that are running,
+            outermost first.
         place: Line of the forward pass.
 
     Returns:
@@ -44,23 +45,13 @@ def add_call(
         "parameters": parameters,
         "call": place,
     }
-    for name, layer in layers:
-        if not isinstance(layer, torch.nn.MultiheadAttention):
-            continue
-        return builder.fold(
-            name,
-            Operation.ATTENTION,
-            sources,
-            weight_shape=(3 * layer.embed_dim, layer.embed_dim),
-            bias=layer.in_proj_bias is not None,
-            macs=attributes.get("macs", 0),
-            detail="multi_head_attention",
-            created=_layer_location(layer),
-            **common,
-        )
+    for name, layer, visit in layers:
+        if isinstance(layer, torch.nn.MultiheadAttention):
+            common.update(layer=name, macs=attributes.get("macs", 0))
+            return _add_attention(builder, visit, layer, sources, **common)
     if weights and "weight_shape" not in attributes:
         attributes["weight_shape"] = tuple(weights[0].shape)
-    name, innermost = layers[-1] if layers else ("", None)
+    name, innermost = layers[-1][:2] if layers else ("", None)
     return builder.add(
         attributes.pop("op"),
         sources,
@@ -69,6 +60,26 @@ def add_call(
         created=_layer_location(innermost),
         **common,
         **attributes,
+    )
+
+
+def _add_attention(
+    builder: GraphBuilder,
+    visit: str,
+    module: torch.nn.MultiheadAttention,
+    sources: Sequence[int],
+    **known: Any,
+) -> int:
+    """Add one step of multi-head attention, which is a single node as a whole."""
+    return builder.fold(
+        visit,
+        Operation.ATTENTION,
+        sources,
+        weight_shape=(3 * module.embed_dim, module.embed_dim),
+        bias=module.in_proj_bias is not None,
+        detail="multi_head_attention",
+        created=_layer_location(module),
+        **known,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode, resolve_name
 
@@ -43,7 +44,8 @@ class _Recorder(TorchFunctionMode):
         super().__init__()
         self.builder = GraphBuilder("torch", type(module).__name__)
         self._names = {id(part): name for name, part in module.named_modules()}
-        self._stack: list[torch.nn.Module] = []
+        self._stack: list[tuple[torch.nn.Module, str]] = []
+        self._visits = itertools.count()
         self._node_of: dict[int, int] = {}
         self._constants: dict[int, list[torch.Tensor]] = {}
         self._counted: set[int] = set()
@@ -77,7 +79,7 @@ class _Recorder(TorchFunctionMode):
         """Keep the stack of the layers that are running."""
 
         def enter(part: torch.nn.Module, _: Any) -> None:
-            self._stack.append(part)
+            self._stack.append((part, str(next(self._visits))))
 
         def leave(part: torch.nn.Module, _: Any, __: Any) -> None:
             self._stack.pop()
@@ -114,7 +116,7 @@ class _Recorder(TorchFunctionMode):
             sources,
             weights,
             parameters=sum(w.numel() for w in fresh.values()),
-            layers=[(self._names.get(id(layer), ""), layer) for layer in self._stack],
+            layers=[(self._names.get(id(layer), ""), layer, visit) for layer, visit in self._stack],
             place=caller_location(),
         )
 
