@@ -1,5 +1,6 @@
 """Encoders turn a computational graph into one vector."""
 
+from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
 from nas_assistant.encoders._features import GraphArrays, GraphBatch
 from nas_assistant.encoders._losses import (
@@ -18,6 +19,7 @@ __all__ = [
     "GraphEncoder",
     "NodeDecoder",
     "contrastive_loss",
+    "embed_arrays",
     "laplacian_spectrum",
     "reconstruction_loss",
     "spectral_soft_labels",

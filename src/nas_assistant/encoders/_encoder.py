@@ -82,7 +82,6 @@ class GraphEncoder(nn.Module):
         outputs = []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             nodes = F.relu(norm(convolution(nodes, batch.edges)))
-            nodes = F.dropout(nodes, self.config.dropout, self.training)
             outputs.append(nodes)
         return torch.cat(outputs, dim=1)
 

@@ -141,7 +141,7 @@ def _sizes(node: Node) -> tuple[float, ...]:
 
 
 def _image(shape: Sequence[int]) -> tuple[int, int, int]:
-    """Channels, height and width; a vector is a map of one pixel, a sequence ``(length, width)`` one column."""
+    """Channels, height and width; a vector is one pixel, a sequence ``(length, width)`` one column."""
     if len(shape) >= 3:
         return (shape[-3], shape[-2], shape[-1])
     if len(shape) == 2:

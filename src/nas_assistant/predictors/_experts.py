@@ -46,4 +46,4 @@ class MixtureOfExperts(nn.Module):
         shared = self.trunk(torch.cat([vectors, self.gate(gates)], dim=1))
         hidden = torch.relu(shared[:, None, :] * self.scale + self.shift)
         outputs = self.output(hidden).squeeze(2) + self.offset
-        return (gates * outputs).sum(dim=1)
+        return torch.as_tensor((gates * outputs).sum(dim=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphBatch, GraphEncoder
+from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors._calibration import Calibration
@@ -20,8 +20,6 @@ from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._target import from_target
-
-_BATCH_NODES = 16_384
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,7 @@ class Predictor:
 
     def embed_arrays(self, arrays: Sequence[GraphArrays]) -> npt.NDArray[np.float32]:
         """Vectors of networks whose graphs are arrays already, ``(graphs, 512)``."""
-        result = np.zeros((len(arrays), self.encoder.width), dtype=np.float32)
-        with torch.no_grad():
-            for indices in _batches(arrays):
-                result[indices] = self.encoder(GraphBatch.collate([arrays[i] for i in indices])).numpy()
-        return result
+        return embed_arrays(self.encoder, arrays)
 
     def gain_interval(self, before: Prediction, after: Prediction) -> tuple[float, float]:
         """Where nine in ten gains lie, for two networks as familiar as these.
@@ -149,15 +143,3 @@ class Predictor:
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _batches(arrays: Sequence[GraphArrays]) -> Iterator[list[int]]:
-    """Indices of graphs of about one size, so that attention pads little, within a budget of nodes."""
-    batch: list[int] = []
-    for index in sorted(range(len(arrays)), key=lambda i: len(arrays[i])):
-        if batch and (len(batch) + 1) * len(arrays[index]) > _BATCH_NODES:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch

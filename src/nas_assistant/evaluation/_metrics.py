@@ -1,0 +1,50 @@
+"""How well a ranking agrees with measured accuracies."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import kendalltau, spearmanr
+
+Array = npt.NDArray[np.float64]
+
+
+def spearman(scores: Array, accuracies: Array) -> float:
+    """Spearman's rank correlation; 0 when the scores are constant."""
+    return 0.0 if np.ptp(scores) == 0 else float(spearmanr(scores, accuracies).statistic)
+
+
+def kendall(scores: Array, accuracies: Array) -> float:
+    """Kendall's tau-b; 0 when the scores are constant."""
+    return 0.0 if np.ptp(scores) == 0 else float(kendalltau(scores, accuracies).statistic)
+
+
+def ndcg(scores: Array, accuracies: Array, top: int = 10, floor: float = 0.0) -> float:
+    """Normalised discounted cumulative gain of the best ``top`` (Mishra 2023, section 3.2).
+
+    Relevance runs linearly from 0 to 20 between the family's ``floor`` quantile (its minimum by default) and
+    its maximum, and is 0 below.
+    """
+    low, high = np.quantile(accuracies, floor), accuracies.max()
+    relevance = 20.0 * np.clip((accuracies - low) / max(high - low, 1e-12), 0.0, 1.0)
+    discounts = 1.0 / np.log2(np.arange(2, top + 2))
+    chosen = relevance[np.argsort(-scores, kind="stable")[:top]]
+    ideal = np.sort(relevance)[::-1][:top]
+    return float((chosen * discounts[: len(chosen)]).sum() / (ideal * discounts[: len(ideal)]).sum())
+
+
+def regret(scores: Array, accuracies: Array, top: int = 10) -> float:
+    """Best accuracy of all less the best among the ``top`` by score."""
+    return float(accuracies.max() - accuracies[np.argsort(-scores, kind="stable")[:top]].max())
+
+
+def rank_metrics(scores: Array, accuracies: Array) -> dict[str, float]:
+    """Every ranking metric by name, and the mean absolute error."""
+    return {
+        "srcc": spearman(scores, accuracies),
+        "kendall": kendall(scores, accuracies),
+        "ndcg10": ndcg(scores, accuracies),
+        "ndcg10_floor20": ndcg(scores, accuracies, floor=0.2),
+        "regret10": regret(scores, accuracies),
+        "mae": float(np.abs(scores - accuracies).mean()),
+    }

@@ -1,0 +1,18 @@
+"""Training: fits encoder, mixture and experts to measured networks."""
+
+from nas_assistant.training._cache import STATISTICS, GraphSet, default_cache_dir, load_graphs
+from nas_assistant.training._config import TrainingConfig
+from nas_assistant.training._encoder import train_encoder
+from nas_assistant.training._regressor import train_experts
+from nas_assistant.training._train import train
+
+__all__ = [
+    "STATISTICS",
+    "GraphSet",
+    "TrainingConfig",
+    "default_cache_dir",
+    "load_graphs",
+    "train",
+    "train_encoder",
+    "train_experts",
+]

@@ -1,0 +1,45 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the predictor is trained (Mishra 2023, sections 2.1.2 to 2.1.4).
+
+    Attributes:
+        family: Family whose labels are learned.
+        networks: Networks of the family to use, those held out included.
+        held_out: Networks that no step sees; half calibrate the intervals, half are tested on.
+        seed: Of the split, the initial weights, the dropout and the order.
+        encoder_steps: Steps of the unsupervised training.
+        batch: Graphs of one unsupervised step, each seen as two views.
+        contrastive: Weight of the contrastive loss, ``beta_0``.
+        reconstruction: Weight of the reconstruction loss, ``beta_1``.
+        label_scale: Spectral distance at which a soft label falls to ``1/e``.
+        learning_rate: Highest rate of either training; a cosine brings it to 0.
+        components: Components of the Gaussian mixture, and experts.
+        regressor_epochs: Passes of the experts over the labelled vectors.
+        save_every: Unsupervised steps between two saved states.
+    """
+
+    family: str = "nb101"
+    networks: int = 12_000
+    held_out: int = 2_000
+    seed: int = 0
+    encoder_steps: int = 1_000
+    batch: int = 64
+    contrastive: float = 1.0
+    reconstruction: float = 0.05
+    label_scale: float = 0.01
+    learning_rate: float = 1e-3
+    components: int = 50
+    regressor_epochs: int = 60
+    save_every: int = 50
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)

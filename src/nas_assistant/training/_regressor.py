@@ -1,0 +1,45 @@
+"""Supervised training of the mixture of experts on the vectors of labelled graphs."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from nas_assistant.predictors import GaussianMixture, MixtureOfExperts, to_target
+from nas_assistant.training._config import TrainingConfig
+
+_BATCH = 256
+
+
+def train_experts(
+    vectors: torch.Tensor, accuracies: torch.Tensor, mixture: GaussianMixture, config: TrainingConfig
+) -> MixtureOfExperts:
+    """Fit the experts; the encoder and the gate stay as they are.
+
+    The loss is Huber's on the scale of :func:`to_target`: the few networks that hardly learn would
+    otherwise count more than all others.
+
+    Args:
+        vectors: ``(graphs, width)``.
+        accuracies: ``(graphs,)``, in [0, 1].
+        mixture: Gives the gate.
+        config: Settings.
+    """
+    torch.manual_seed(config.seed)
+    experts = MixtureOfExperts(vectors.shape[1], len(mixture.means))
+    optimizer = torch.optim.AdamW(experts.parameters(), lr=config.learning_rate, weight_decay=1e-3)
+    gates, targets = mixture.posterior(vectors), to_target(accuracies)
+    generator = torch.Generator().manual_seed(config.seed)
+    experts.train()
+    for epoch in range(config.regressor_epochs):
+        rate = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / config.regressor_epochs))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        for chosen in torch.randperm(len(vectors), generator=generator).split(_BATCH):
+            loss = F.smooth_l1_loss(experts(vectors[chosen], gates[chosen]), targets[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return experts.eval()

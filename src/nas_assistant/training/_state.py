@@ -1,0 +1,62 @@
+"""The state of a training run, saved so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_assistant.errors import UserError
+from nas_assistant.predictors import load_checkpoint, save_checkpoint
+
+
+@dataclass
+class TrainingState:
+    """A module, its AdamW optimiser and the number of steps done.
+
+    Attributes:
+        module: What is trained.
+        optimizer: Its optimiser.
+        step: Steps done.
+    """
+
+    module: nn.Module
+    optimizer: torch.optim.AdamW
+    step: int = 0
+
+    def save(self, folder: Path, fingerprint: dict[str, Any]) -> None:
+        """Write the state; ``fingerprint`` says what run it belongs to."""
+        tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors.update({f"optimizer.{index}.{name}": value for name, value in values.items()})
+        save_checkpoint(folder, tensors, {"step": self.step, "run": fingerprint})
+
+    def restore(self, folder: Path, fingerprint: dict[str, Any]) -> bool:
+        """Read the state back.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            UserError: It belongs to a run of other settings.
+        """
+        if not (folder / "model.json").is_file():
+            return False
+        tensors, metadata = load_checkpoint(folder)
+        if metadata.get("run") != fingerprint:
+            raise UserError(f"{folder}: belongs to a training run of other settings; choose another --out")
+        prefix = "module."
+        self.module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer":
+                index, _, name = rest.partition(".")
+                state.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.step = int(metadata["step"])
+        return True
