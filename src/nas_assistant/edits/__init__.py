@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from nas_assistant.edits._answers import search_replace, whole_file
 from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._choose import edit_id, operations_schema, parse_operations
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._edit import Edit, EditError
 from nas_assistant.edits._legal import apply_edits, legal_changes, legal_edits, make_changes
@@ -16,9 +18,14 @@ __all__ = [
     "EditError",
     "LayerCall",
     "apply_edits",
+    "edit_id",
     "get_operation",
     "legal_changes",
     "legal_edits",
     "list_operations",
     "make_changes",
+    "operations_schema",
+    "parse_operations",
+    "search_replace",
+    "whole_file",
 ]

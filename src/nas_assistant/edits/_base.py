@@ -53,11 +53,26 @@ class Change:
 class BaseEditOperation(abc.ABC):
     """An operation on a user's source; one file each under ``edits/operations``.
 
-    Subclasses set ``name`` and ``summary`` and implement :meth:`sites`.
+    Subclasses implement :meth:`sites` and set:
+
+    Attributes:
+        name: Name of the operation.
+        summary: What it does, for a listing.
+        grows: 1 where it adds to a layer, so that a layer that helps is the place for it; -1 where it takes
+            away or replaces, so that a layer that hurts is; 0 where ``from`` and ``to`` of the edit tell.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    grows: ClassVar[int] = -1
+
+    def direction(self, edit: Edit) -> int:
+        """1 for an edit that adds, -1 for one that takes away or replaces."""
+        if self.grows:
+            return self.grows
+        before, after = edit.arguments.get("from"), edit.arguments.get("to")
+        numbers = isinstance(before, int | float) and isinstance(after, int | float)
+        return 1 if numbers and after > before else -1  # type: ignore[operator]
 
     @abc.abstractmethod
     def sites(self, context: EditContext) -> Iterator[Change]:

@@ -18,6 +18,7 @@ class AddDropout(BaseEditOperation):
 
     name = "add_dropout"
     summary = "dropout behind a layer"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Activations, hidden dense layers and pools that no dropout follows."""

@@ -16,6 +16,7 @@ class AddNorm(BaseEditOperation):
 
     name = "add_norm"
     summary = "batch normalisation behind a layer"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions and dense layers that no normalisation follows; not the output."""

@@ -52,6 +52,8 @@ class ChangeKernel(BaseEditOperation):
             return None
         replacements, resizes = padding
         if resizes:
+            if len(nodes) != 1:
+                return None
             sizes = {}
             for node in nodes:
                 height, width = node.output_shape[1:]

@@ -19,15 +19,18 @@ class ChangeStride(BaseEditOperation):
     summary = "another stride, where the layers below take any size"
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Convolutions and pools with a written stride of 1 to 4, or none."""
+        """Convolutions and pools that are used once, with a written stride of 1 to 4, or none."""
         name = "stride" if context.torch else "strides"
         for layer in context.layers:
             if layer.kind.role not in ("conv", "depthwise", "pool"):
                 continue
             nodes = [node for node in layer.main if node.stride is not None and len(node.output_shape) == 3]
             argument = layer.arguments.get(name)
-            if not nodes or len(nodes) != len(layer.main) or (argument is None and layer.kind.role == "pool"):
+            if len(nodes) != 1 or len(layer.main) != 1 or (argument is None and layer.kind.role == "pool"):
                 continue
+            padding = layer.arguments.get("padding")
+            if context.torch and padding is not None and isinstance(literal(padding.value), str):
+                continue  # PyTorch takes padding="same" at stride 1 only
             present = 1 if argument is None else literal(argument.value)
             pair = isinstance(present, tuple)
             step = present[0] if isinstance(present, tuple) else present

@@ -19,6 +19,7 @@ class InsertBlock(BaseEditOperation):
 
     name = "insert_block"
     summary = "an activation and a further layer of the same width behind a layer"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions and hidden dense layers."""

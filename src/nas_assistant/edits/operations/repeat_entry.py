@@ -22,6 +22,7 @@ class RepeatEntry(BaseEditOperation):
 
     name = "repeat_entry"
     summary = "one more layer in a list of widths"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Entries of lists of widths, with or without marks for pools between them."""

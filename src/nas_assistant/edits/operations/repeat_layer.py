@@ -20,6 +20,7 @@ class RepeatLayer(BaseEditOperation):
 
     name = "repeat_layer"
     summary = "a layer or block that keeps its input's shape a second time"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Layers with equal input and output shapes, and the file's own blocks used as attributes."""

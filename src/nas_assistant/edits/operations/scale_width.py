@@ -34,6 +34,7 @@ class ScaleWidth(BaseEditOperation):
 
     name = "scale_width"
     summary = "one number of channels changed wherever the file writes it"
+    grows = 0
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Numbers that are the width of layers built from parameters."""
@@ -46,6 +47,8 @@ class ScaleWidth(BaseEditOperation):
             if node.evaluated_value in widths and _holds_channels(context, node):
                 places[node.evaluated_value].append(node)
         for width, literals in sorted(places.items()):
+            if self._summed(context, width):
+                continue
             for factor in (1.5, 0.75, 2.0, 0.5):
                 to = rounded(width, factor)
                 if to == width or to in places:
@@ -79,6 +82,23 @@ class ScaleWidth(BaseEditOperation):
                 if width and width[0] >= _LEAST and width not in fixed:
                     found[width[0]].append(node)
         return found
+
+    def _summed(self, context: EditContext, width: int) -> bool:
+        """Whether the width goes into a concatenation whose sum is written as a number of its own."""
+        if not context.torch:
+            return False
+        layouts = context.channels.layouts
+        for node in context.graph:
+            if node.op is not Operation.CONCAT or not node.output_shape:
+                continue
+            parts = [layouts.size[group] for group, _ in layouts.of(node.id) or ()]
+            written = any(
+                isinstance(item, cst.Integer) and item.evaluated_value == node.output_shape[0]
+                for item in context.tree.nodes(cst.Integer)
+            )
+            if written and (width in parts or not parts):
+                return True
+        return False
 
 
 def _groups(context: EditContext) -> set[int]:

@@ -14,6 +14,7 @@ class Widen(BaseEditOperation):
 
     name = "widen"
     summary = "more channels in a layer; the layers around it follow"
+    grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Every channel group whose number is written in the source."""

@@ -1,0 +1,198 @@
+"""The embedded generator: structured edits drawn at random, guided by relevance."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from nas_assistant.edits import Change, EditContext, EditError, get_operation, legal_changes, make_changes
+from nas_assistant.errors import UserError
+from nas_assistant.generators._base import BaseGenerator, Proposal, Request
+from nas_assistant.generators._growth import growth
+
+Guidance = Literal["relevance", "shuffled", "uniform"]
+
+_EDITS = (1, 2, 3)
+_EDITS_WEIGHTS = (0.5, 0.35, 0.15)
+_UNSURE = 0.5
+_TRIES = 40
+
+
+class MutateGenerator(BaseGenerator):
+    """Draws an operation, then a layer for it, one to three times a proposal.
+
+    The operation is drawn first, and one that was drawn often less, so that proposals differ; the layer by
+    its relevance (Mishra 2023, section 2.2): layers that hurt for an operation that takes away or replaces,
+    layers that help for one that adds. It needs no model and no network.
+
+    Args:
+        guidance: ``relevance``; or the controls ``shuffled`` (the same weights, dealt out to layers at
+            random) and ``uniform`` (no weights).
+        temperature: How far the choice of layers may stray from relevance; above 0, in units of the
+            largest relevance.
+        max_edits: Most edits of one proposal, 1 to 3.
+
+    Raises:
+        UserError: An option is out of its range.
+    """
+
+    name: ClassVar[str] = "mutate"
+
+    def __init__(
+        self, guidance: Guidance = "relevance", temperature: float = 0.35, max_edits: int = 3
+    ) -> None:
+        if guidance not in ("relevance", "shuffled", "uniform"):
+            raise UserError(f"mutate: guidance {guidance!r}: choose relevance, shuffled or uniform")
+        if not temperature > 0:
+            raise UserError(f"mutate: temperature {temperature}: give a number above 0")
+        if not 1 <= max_edits <= len(_EDITS):
+            raise UserError(f"mutate: max_edits {max_edits}: give 1, 2 or 3")
+        self._guidance = guidance
+        self._temperature = temperature
+        self._max_edits = max_edits
+
+    def propose(self, request: Request) -> list[Proposal]:
+        """Draw up to ``request.count`` different proposals; the same request gives the same ones."""
+        try:
+            context = EditContext(request.source, request.graph, request.framework)
+        except EditError as error:
+            return [Proposal(request.source, failure=error.failure)]
+        allowed = request.constraints.allowed_operations
+        legal = list(legal_changes(context, allowed_operations=allowed))
+        draw = random.Random(f"{request.seed}/{len(request.history)}/{request.source}")
+        sampler = _Sampler(request, legal, self._weights(request, draw), self._temperature, draw)
+        proposals: list[Proposal] = []
+        seen = {request.source}
+        for _ in range(_TRIES * max(request.count, 1)):
+            if len(proposals) >= request.count:
+                break
+            count = draw.choices(_EDITS, _EDITS_WEIGHTS)[0]
+            changes = sampler.draw(min(count, self._max_edits))
+            if not changes or sampler.was_tried(changes):
+                continue
+            try:
+                source = make_changes(context, changes)
+            except EditError:
+                continue
+            if source not in seen:
+                seen.add(source)
+                sampler.note(changes)
+                proposals.append(self._proposal(source, changes, sampler))
+        return proposals
+
+    def _weights(self, request: Request, draw: random.Random) -> dict[str, float]:
+        """Relevance by layer, the largest 1 or -1."""
+        if self._guidance == "uniform":
+            return {}
+        weights = [item.weight for item in request.relevance]
+        if self._guidance == "shuffled":
+            draw.shuffle(weights)
+        largest = max((abs(weight) for weight in weights), default=0.0) or 1.0
+        found: dict[str, float] = {}
+        for item, weight in zip(request.relevance, weights, strict=True):
+            found[item.layer or f"line {item.line}"] = weight / largest
+        return found
+
+    def _proposal(self, source: str, changes: Sequence[Change], sampler: _Sampler) -> Proposal:
+        edits = tuple(change.edit.because(sampler.reason(change, self._guidance)) for change in changes)
+        return Proposal(source, edits, tuple(f"{edit.describe()}: {edit.reason}" for edit in edits))
+
+
+class _Sampler:
+    """Draws changes that go together."""
+
+    def __init__(
+        self,
+        request: Request,
+        legal: Sequence[Change],
+        weights: dict[str, float],
+        temperature: float,
+        draw: random.Random,
+    ) -> None:
+        self._request = request
+        self._weights = weights
+        self._temperature = temperature
+        self._draw = draw
+        self._tried = {frozenset(attempt.edits) for attempt in request.history}
+        self._uses: Counter[str] = Counter()
+        failed = {
+            attempt.edits[0] for attempt in request.history if attempt.failure and len(attempt.edits) == 1
+        }
+        self._legal: dict[str, list[Change]] = defaultdict(list)
+        for change in legal:
+            if change.edit.describe() not in failed:
+                self._legal[change.edit.operation].append(change)
+        for attempt in request.history:
+            self._uses.update({line.partition(" ")[0] for line in attempt.edits})
+
+    def draw(self, count: int) -> list[Change]:
+        """Up to ``count`` changes of different operations that go together and fit the constraints."""
+        chosen: list[Change] = []
+        room = self._room()
+        for _ in range(count):
+            taken = {change.edit.operation for change in chosen}
+            names = [name for name in self._legal if name not in taken]
+            if not names:
+                break
+            name = self._draw.choices(names, [self._operation_weight(name) for name in names])[0]
+            fitting = [
+                change
+                for change in self._legal[name]
+                if not any(change.conflicts(other) for other in chosen)
+                and growth(self._request.graph, change) <= room
+            ]
+            if not fitting:
+                continue
+            change = self._draw.choices(fitting, [self._layer_weight(item) for item in fitting])[0]
+            room -= growth(self._request.graph, change)
+            chosen.append(change)
+        return chosen
+
+    def was_tried(self, changes: Sequence[Change]) -> bool:
+        """Whether the history has these very changes."""
+        return frozenset(change.edit.describe() for change in changes) in self._tried
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """Remember what was proposed, so that other operations follow."""
+        self._uses.update(change.edit.operation for change in changes)
+
+    def _room(self) -> float:
+        most = self._request.constraints.max_parameters
+        return math.inf if most is None else most - self._request.graph.parameters
+
+    def _operation_weight(self, name: str) -> float:
+        sure = any(change.edit.shape_safe for change in self._legal[name])
+        return (1.0 if sure else _UNSURE) / (1 + self._uses[name])
+
+    def _layer_weight(self, change: Change) -> float:
+        direction = get_operation(change.edit.operation).direction(change.edit)
+        return math.exp(direction * self.relevance(change) / self._temperature)
+
+    def relevance(self, change: Change) -> float:
+        """Mean relevance of the layers that a change is about, between -1 and 1; 0 where unknown."""
+        layers = {self._request.graph.nodes[node].layer for node in change.relevant} or {change.edit.layer}
+        found = [self._weights[layer] for layer in sorted(layers) if layer in self._weights]
+        if not found and f"line {change.edit.line}" in self._weights:
+            found = [self._weights[f"line {change.edit.line}"]]
+        return sum(found) / len(found) if found else 0.0
+
+    def reason(self, change: Change, guidance: Guidance) -> str:
+        """Why a change was drawn, in words."""
+        summary = get_operation(change.edit.operation).summary
+        if guidance == "uniform":
+            return f"{summary}; drawn at random"
+        weight = self.relevance(change)
+        share = f"relevance {weight:+.2f} of the largest"
+        if guidance == "shuffled":
+            return f"{summary}; drawn by shuffled relevance ({share})"
+        direction = get_operation(change.edit.operation).direction(change.edit)
+        if weight == 0:
+            return f"{summary}; the layer's relevance is not known or nil"
+        told = "helps" if weight > 0 else "hurts"
+        if direction * weight > 0:
+            why = "more of it may help more" if direction > 0 else "less or other of it may help"
+            return f"the layer {told} ({share}), so {why}: {summary}"
+        return f"the layer {told} ({share}); tried all the same for diversity: {summary}"
