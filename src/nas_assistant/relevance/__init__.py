@@ -20,7 +20,7 @@ __all__ = ["Layer", "LayerRelevance", "MaskingPredictor", "Relevance", "layers_o
 
 
 class _CallablePackage(types.ModuleType):
-    """Python binds a sub-package's name in its parent when it is imported, so the package must be callable."""
+    """A package that can be called: Python binds its name in the parent once it is imported."""
 
     def __call__(self, graph: ComputationalGraph, predictor: MaskingPredictor) -> Relevance:
         return relevance(graph, predictor)

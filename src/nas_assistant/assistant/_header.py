@@ -1,0 +1,77 @@
+"""The comment lines that head a better file and its diff."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+MARK = "# NAS - Assist"
+_CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
+_WIDTH = 300
+
+
+def gain_line(before: float, after: float) -> str:
+    """The first line of the header (Mishra 2023, section 2.2 and its figures)."""
+    return f"{MARK} (Performance Gain {before:.4f} -> {after:.4f} (CIFAR-10 Based))"
+
+
+def comment(text: str) -> str:
+    """One further line of the header, whatever the text holds."""
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f"{MARK}: {plain}"[:_WIDTH]
+
+
+def strip_header(source: str) -> str:
+    """The source without the header of an earlier run."""
+    lines = source.splitlines(keepends=True)
+    start = _preamble(lines)
+    end = start
+    while end < len(lines) and lines[end].startswith(MARK):
+        end += 1
+    return "".join((*lines[:start], *lines[end:]))
+
+
+def add_header(source: str, header: Sequence[str]) -> str:
+    """The source with the header as its first comments, in place of an earlier one.
+
+    A ``#!`` line and an encoding line stay where Python and the shell look for them.
+    """
+    source = strip_header(source)
+    lines = source.splitlines(keepends=True)
+    ending = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    start = _preamble(lines)
+    if start and not lines[start - 1].endswith(("\n", "\r")):
+        lines[start - 1] += ending
+    return "".join((*lines[:start], *(line + ending for line in header), *lines[start:]))
+
+
+def make_diff(before: str, after: str, name: str, header: Sequence[str]) -> str:
+    """A unified diff of two texts under the header's lines; ``patch`` reads it.
+
+    Args:
+        before: The user's file as it is.
+        after: The better source, without a header.
+        name: Name of the file.
+        header: Comment lines to put first.
+    """
+    text = "".join(line + "\n" for line in header)
+    for line in difflib.unified_diff(
+        _lines(before), _lines(after), fromfile=f"a/{name}", tofile=f"b/{name}", n=3
+    ):
+        text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+    return text
+
+
+def _lines(text: str) -> list[str]:
+    # splitlines() would also break at form feeds, which patch does not.
+    return [line for line in re.split(r"(?<=\n)", text) if line]
+
+
+def _preamble(lines: Sequence[str]) -> int:
+    """How many of the first lines have to stay first."""
+    count = 1 if lines and lines[0].startswith("#!") else 0
+    for index, line in enumerate(lines[:2]):
+        if _CODING.match(line) and all(part.lstrip().startswith("#") for part in lines[:index]):
+            return max(count, index + 1)
+    return count

@@ -1,0 +1,166 @@
+"""What a run records of each candidate, and what it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_assistant.errors import Failure, FailureKind, UserError
+from nas_assistant.generators import Attempt
+
+if TYPE_CHECKING:
+    from nas_assistant.predictors import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One proposed model and what became of it.
+
+    Attributes:
+        number: Position in the run, from 1; names its folder.
+        iteration: The round that proposed it, from 1.
+        parent: Number of the candidate it was made from; 0 is the user's own file.
+        explanation: One line for each change, with its reason.
+        edits: One line for each change.
+        hash: Hash of its graph, or None when it could not be built.
+        accuracy: Predicted accuracy in [0, 1], or None when it failed a check.
+        interval: Low and high end of the prediction.
+        familiarity: How familiar the predictor is with it.
+        gain: Predicted accuracy less that of its parent.
+        trusted_gain: Gain over the user's own file that counts; the low end of the interval for a model much
+            less familiar than the user's.
+        parameters: Trainable parameters.
+        flops: Floating-point operations of one sample.
+        failure: Why it was turned down, or None.
+        best: Whether it was the best so far.
+    """
+
+    number: int
+    iteration: int
+    parent: int
+    explanation: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+    hash: str | None = None
+    accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+    familiarity: float | None = None
+    gain: float | None = None
+    trusted_gain: float | None = None
+    parameters: int | None = None
+    flops: int | None = None
+    failure: Failure | None = None
+    best: bool = False
+
+    def attempt(self) -> Attempt:
+        """As the next request's history has it."""
+        return Attempt(self.edits, self.accuracy, self.gain, self.failure)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data; :meth:`from_json` is its inverse."""
+        data = dataclasses.asdict(self)
+        if self.failure is not None:
+            data["failure"] = failure_to_json(self.failure)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Any) -> Candidate:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: The data is not a candidate.
+        """
+        try:
+            values = dict(data)
+            values["explanation"] = tuple(map(str, values["explanation"]))
+            values["edits"] = tuple(map(str, values["edits"]))
+            if values["interval"] is not None:
+                low, high = values["interval"]
+                values["interval"] = (float(low), float(high))
+            if values["failure"] is not None:
+                values["failure"] = failure_from_json(values["failure"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"not a candidate's record ({error})") from error
+
+
+def failure_to_json(failure: Failure) -> dict[str, Any]:
+    """A failure as plain JSON data."""
+    return {"kind": failure.kind.value, "message": failure.message, "line": failure.line}
+
+
+def failure_from_json(data: Any) -> Failure:
+    """Read what :func:`failure_to_json` wrote."""
+    return Failure(FailureKind(data["kind"]), str(data["message"]), data["line"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What :func:`improve` found.
+
+    Attributes:
+        best_source: Text of the best file with its header; the user's own text when nothing better was found.
+        diff: Unified diff of the user's file under the header's lines; empty when nothing better was found.
+        improved: Whether something better was found.
+        explanation: One line for each change of the best file.
+        prediction: Prediction of the best file.
+        original_prediction: Prediction of the user's file.
+        gain_interval: Low and high end of the gain.
+        parameters: Trainable parameters before and after.
+        flops: Floating-point operations of one sample before and after.
+        history: Every candidate, in the order in which it was checked.
+        iterations: Rounds that were begun.
+        stopped: ``threshold`` (passed), ``iterations`` (none left) or ``interrupted``.
+        target: The predicted accuracy that was to be passed.
+        run_dir: Folder of the run.
+        notes: What to announce, such as an input shape that was taken by default.
+    """
+
+    best_source: str
+    diff: str
+    improved: bool
+    explanation: tuple[str, ...]
+    prediction: Prediction
+    original_prediction: Prediction
+    gain_interval: tuple[float, float]
+    parameters: tuple[int, int]
+    flops: tuple[int, int]
+    history: tuple[Candidate, ...]
+    iterations: int
+    stopped: str
+    target: float
+    run_dir: Path
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gain(self) -> float:
+        """Predicted accuracy of the best file less that of the user's."""
+        return self.prediction.accuracy - self.original_prediction.accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain JSON data."""
+        return {
+            "improved": self.improved,
+            "accuracy": self.prediction.accuracy,
+            "original_accuracy": self.original_prediction.accuracy,
+            "gain": self.gain,
+            "gain_low": self.gain_interval[0],
+            "gain_high": self.gain_interval[1],
+            "familiarity": self.prediction.familiarity,
+            "original_familiarity": self.original_prediction.familiarity,
+            "target": self.target,
+            "params": self.parameters[1],
+            "original_params": self.parameters[0],
+            "flops": self.flops[1],
+            "original_flops": self.flops[0],
+            "iterations": self.iterations,
+            "candidates": len(self.history),
+            "failed": sum(entry.failure is not None for entry in self.history),
+            "stopped": self.stopped,
+            "explanation": list(self.explanation),
+            "diff": self.diff,
+            "run_dir": str(self.run_dir),
+            "best": str(self.run_dir / "best.py") if self.improved else None,
+            "notes": list(self.notes),
+        }

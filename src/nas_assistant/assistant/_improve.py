@@ -1,0 +1,238 @@
+"""The main job: a model file goes in, a better one comes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_assistant.assistant._check import Checker
+from nas_assistant.assistant._constraints import make_constraints
+from nas_assistant.assistant._files import replace_json
+from nas_assistant.assistant._header import strip_header
+from nas_assistant.assistant._history import Result
+from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._run import (
+    CONFIG,
+    EVENTS,
+    RESULT,
+    RunDirectory,
+    latest_run_path,
+    new_run_path,
+    read_config,
+)
+from nas_assistant.assistant._sandbox import warm_sandbox
+from nas_assistant.assistant._search import Progress, Search
+from nas_assistant.errors import UserError
+from nas_assistant.generators import BaseGenerator
+from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_source
+
+if TYPE_CHECKING:
+    from nas_assistant.predictors import Predictor
+
+
+def improve(
+    path: str | Path,
+    *,
+    entry: str | None = None,
+    data: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    threshold: float | None = None,
+    gain: float | None = None,
+    max_iterations: int = 10,
+    generator: str | BaseGenerator = "mutate",
+    generator_options: Mapping[str, Any] | None = None,
+    max_params: str | int | None = None,
+    max_flops: str | int | None = None,
+    allow_ops: Collection[str] | None = None,
+    seed: int = 0,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    predictor: Predictor | None = None,
+    proposals_per_iteration: int = 8,
+    familiarity_margin: float = FAMILIARITY_MARGIN,
+    progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Look for a better version of a model file (Mishra 2023, section 2.2, Algorithm 3).
+
+    Each round starts from the best so far, with fresh relevance, and ends the run when the best passes the
+    target. The user's file is never written, and its code runs in the sandbox alone. Ctrl-C ends the run with
+    the best so far.
+
+    Args:
+        path: A Python file with a PyTorch or Keras model.
+        entry: Which model of the file; see :func:`nas_assistant.sources.inspect_model`.
+        data: Where samples come from, likewise.
+        input_shape: Shape of one sample, channels first, without the batch.
+        threshold: Predicted accuracy to pass, in (0, 1].
+        gain: Predicted gain to reach instead. Without either it is 0.01.
+        max_iterations: Most rounds.
+        generator: Name of a generator, or one.
+        generator_options: What a generator given by its name is made with.
+        max_params: Most parameters: ``"+10%"`` of the original's, or a number such as ``"2M"``.
+        max_flops: Most floating-point operations of one sample, likewise.
+        allow_ops: Operations that a candidate may use beside those of the original; any by default.
+        seed: Of every random choice: equal runs give equal results.
+        run_dir: Folder of the run; ``nas-runs/<model>-<time>`` by default.
+        resume: Go on with the run in ``run_dir``, or with the newest one of this model.
+        predictor: The shipped one by default.
+        proposals_per_iteration: Candidates a round.
+        familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
+            counts only with the low end of its gain.
+        progress: Called after every step.
+
+    Raises:
+        UserError: The file, an option, the run directory or the generator is at fault.
+    """
+    path = Path(path)
+    if path.suffix in (".onnx", ".json"):
+        raise UserError(f"{path}: only a Python file can be improved: there is no source to change here")
+    options = Options(
+        entry=entry,
+        data=data,
+        input_shape=tuple(input_shape) if input_shape is not None else None,
+        threshold=threshold,
+        gain=gain,
+        max_iterations=max_iterations,
+        generator=generator if isinstance(generator, str) else generator.name,
+        generator_options=dict(generator_options or {}),
+        max_params=None if max_params is None else str(max_params),
+        max_flops=None if max_flops is None else str(max_flops),
+        allow_ops=tuple(sorted(allow_ops)) if allow_ops is not None else None,
+        seed=seed,
+        proposals_per_iteration=proposals_per_iteration,
+        familiarity_margin=familiarity_margin,
+    )
+    text = read_source(path)
+    folder, options, notes = _choose_run(path, text, options, run_dir, resume)
+    with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
+        made = generator if isinstance(generator, BaseGenerator) else _make_generator(options)
+        try:
+            predictor = predictor or _load_predictor()
+            checker = _checker(path, source, options, sandbox)
+            with closing(RunDirectory(folder)) as run:
+                search = Search(text, source, checker, predictor, made, options, run, progress)
+                return _run(search, notes)
+        finally:
+            if not isinstance(generator, BaseGenerator):
+                made.close()
+
+
+def _choose_run(
+    path: Path, text: str, options: Options, run_dir: str | Path | None, resume: bool
+) -> tuple[Path, Options, tuple[str, ...]]:
+    """The folder, the options that hold in it, and what to announce."""
+    folder = Path(run_dir) if run_dir is not None else None
+    if not resume:
+        folder = folder or new_run_path(path)
+        if (folder / CONFIG).exists() or (folder / EVENTS).exists():
+            raise UserError(f"{folder}: holds a run already: give --resume to go on, or another --run-dir")
+        return folder, options, ()
+    folder = folder or latest_run_path(path)
+    config = read_config(folder) if folder is not None else None
+    if folder is None or config is None:
+        place = folder or new_run_path(path)
+        return place, options, (f"{place}: no run to resume, a new one begins",)
+    if config.get("source_sha256") != _digest(text):
+        raise UserError(
+            f"{path}: not the file that the run in {folder} began with: put it back, or start anew without "
+            "--resume"
+        )
+    return folder, Options.from_json(config.get("options")).resumed(options), ()
+
+
+def _checker(path: Path, source: str, options: Options, sandbox: Sandbox) -> Checker:
+    original = inspect_model(
+        path,
+        entry=options.entry,
+        data=options.data,
+        input_shape=options.input_shape,
+        source=source,
+        sandbox=sandbox,
+    )
+    constraints = make_constraints(original.graph, options.max_params, options.max_flops, options.allow_ops)
+    # A shape that was found by trying is fixed from here on.
+    shape = None if options.data else original.input_shape or None
+    return Checker(path, original, options.data, shape, constraints, sandbox)
+
+
+def _run(search: Search, notes: tuple[str, ...]) -> Result:
+    run, original = search.run_directory, search.checker.original
+    config = read_config(run.path)
+    if config is None:
+        run.write_config(_config(search, original))
+        run.log("started", accuracy=search.original.prediction.accuracy, target=search.target)
+    else:
+        if config.get("graph") != original.graph.hash:
+            raise UserError(
+                f"{search.checker.path}: gives another network than when the run in {run.path} began: a file "
+                "that it imports has changed; start anew without --resume"
+            )
+        search.restore()
+        run.log("resumed", checked=len(search.history))
+    try:
+        stopped = search.run()
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    result = _result(search, stopped, (*notes, *original.notes))
+    replace_json(run.path / RESULT, result.to_json())
+    run.log("finished", stopped=stopped, best=search.best.number)
+    return result
+
+
+def _config(search: Search, original: Inspection) -> dict[str, Any]:
+    from nas_assistant import __version__
+
+    return {
+        "version": __version__,
+        "model": str(search.checker.path),
+        "source_sha256": _digest(search.text),
+        "graph": original.graph.hash,
+        "entry": original.entry,
+        "framework": original.framework,
+        "input_shape": list(original.input_shape),
+        "options": search.options.to_json(),
+    }
+
+
+def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
+    best, original = search.best, search.original
+    improved = best.number > 0
+    interval = search.predictor.gain_interval(original.prediction, best.prediction)
+    result = Result(
+        best_source=search.text,
+        diff="",
+        improved=improved,
+        explanation=search.explanation(),
+        prediction=best.prediction,
+        original_prediction=original.prediction,
+        gain_interval=interval if improved else (0.0, 0.0),
+        parameters=(original.graph.parameters, best.graph.parameters),
+        flops=(original.graph.flops, best.graph.flops),
+        history=tuple(search.history),
+        iterations=search.iterations,
+        stopped=stopped,
+        target=search.target,
+        run_dir=search.run_directory.path,
+        notes=notes,
+    )
+    return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
+
+
+def _make_generator(options: Options) -> BaseGenerator:
+    from nas_assistant.generators import get_generator
+
+    return get_generator(options.generator, **options.generator_options)
+
+
+def _load_predictor() -> Predictor:
+    from nas_assistant.predictors import Predictor
+
+    return Predictor.load()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,116 @@
+"""The options of a run, as they are saved and compared when it is resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_assistant.errors import UserError
+
+DEFAULT_GAIN = 0.01
+FAMILIARITY_MARGIN = 0.1
+_CHANGEABLE = ("max_iterations",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Everything that decides what a run finds.
+
+    Attributes:
+        entry: Which model of the file.
+        data: Where samples come from.
+        input_shape: Shape of one sample, channels first.
+        threshold: Predicted accuracy to pass.
+        gain: Predicted gain to reach, when no threshold is set.
+        max_iterations: Most rounds.
+        generator: Name of the generator.
+        generator_options: What it is made with.
+        max_params: Limit on parameters, ``+10%`` or a number.
+        max_flops: Limit on FLOPs, likewise.
+        allow_ops: Operations that a candidate may use beside those of the original.
+        seed: Of every random choice.
+        proposals_per_iteration: Candidates a round.
+        familiarity_margin: Loss of familiarity beyond which only the low end of a gain counts.
+    """
+
+    entry: str | None = None
+    data: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    threshold: float | None = None
+    gain: float | None = None
+    max_iterations: int = 10
+    generator: str = "mutate"
+    generator_options: dict[str, Any] = field(default_factory=dict)
+    max_params: str | None = None
+    max_flops: str | None = None
+    allow_ops: tuple[str, ...] | None = None
+    seed: int = 0
+    proposals_per_iteration: int = 8
+    familiarity_margin: float = FAMILIARITY_MARGIN
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and self.gain is not None:
+            raise UserError("give --threshold or --gain, not both")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UserError(f"--threshold {self.threshold:g}: an accuracy is more than 0 and at most 1")
+        if self.gain is not None and not 0 < self.gain < 1:
+            raise UserError(f"--gain {self.gain:g}: a gain in accuracy is more than 0 and less than 1")
+        for name in ("max_iterations", "proposals_per_iteration"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: at least 0")
+        if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
+            raise UserError(f"the familiarity margin must not be negative, not {self.familiarity_margin}")
+
+    def target(self, accuracy: float) -> float:
+        """The predicted accuracy to pass, from that of the original."""
+        if self.threshold is not None:
+            return self.threshold
+        return accuracy + (DEFAULT_GAIN if self.gain is None else self.gain)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Options:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: The data is not a run's options.
+        """
+        try:
+            values = dict(data)
+            for name in ("input_shape", "allow_ops"):
+                if values.get(name) is not None:
+                    values[name] = tuple(values[name])
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the run was written by another version ({error})") from error
+
+    def resumed(self, given: Options) -> Options:
+        """These options with those that a resumed run may change.
+
+        Args:
+            given: What the user says now; what is at its default is taken from the run.
+
+        Raises:
+            UserError: Another option differs from the run's.
+        """
+        default = Options()
+        changes: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(given, item.name)
+            if value in (getattr(default, item.name), getattr(self, item.name)):
+                continue
+            if item.name not in _CHANGEABLE:
+                option = item.name.replace("_", "-")
+                raise UserError(
+                    f"--{option} {value}: the run has {getattr(self, item.name)}; leave the option out to go "
+                    "on, or start anew without --resume"
+                )
+            changes[item.name] = value
+        return dataclasses.replace(self, **changes)
