@@ -81,6 +81,10 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
         random.Random(seed).shuffle(networks)
         return networks[:limit]
 
+    def views(self, networks: list[Network[Encoding]]) -> dict[str, list[Network[Encoding]]]:
+        """Subsets that an evaluation reports on, by name; all networks unless a family says otherwise."""
+        return {"all": networks}
+
 
 _FAMILIES: dict[str, BaseFamily[Any]] = {}
 

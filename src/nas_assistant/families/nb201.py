@@ -251,6 +251,12 @@ class NB201(BaseFamily[NB201Cell]):
         """Any operation on each edge, all equally likely."""
         return NB201Cell(tuple(rng.choice(OPERATIONS) for _ in EDGES))
 
+    def views(self, networks: list[Network[NB201Cell]]) -> dict[str, list[Network[NB201Cell]]]:
+        """The space as it is, by distinct function, and of those the ones without ``none``."""
+        distinct = list({n.encoding.functional_form(): n for n in reversed(networks)}.values())[::-1]
+        full = [network for network in distinct if "none" not in network.encoding.operations]
+        return {"whole space": networks, "distinct": distinct, "distinct, without none": full}
+
     def read_labels(self, data_root: Path) -> list[Network[NB201Cell]]:
         """Read ``nb201.csv.gz``.
 
