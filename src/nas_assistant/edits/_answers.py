@@ -75,7 +75,7 @@ def search_replace(source: str, answer: str) -> str:
         answer: What a model wrote.
 
     Raises:
-        EditError: There is no block, or its lines are not found, with the lines that come nearest (``parse``).
+        EditError: There is no block, or its lines are not found, with the nearest lines (``parse``).
     """
     blocks = [(found[1], found[2]) for found in _BLOCK.finditer(answer.replace("\r\n", "\n"))]
     if not blocks:

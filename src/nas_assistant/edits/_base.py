@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -95,9 +95,9 @@ class BaseEditOperation(abc.ABC):
         context: EditContext,
         offset: int,
         layer: str,
+        arguments: Mapping[str, Argument],
         *,
         shape_safe: bool = True,
-        **arguments: Argument,
     ) -> Edit:
         """An edit of this operation at an offset of the source."""
         line, column = context.tree.place(offset)

@@ -36,9 +36,9 @@ class Imports:
         if isinstance(part, cst.Import):
             self._last = statement
             for item in part.names:
-                name = dotted(item.name)  # type: ignore[arg-type]
+                name = dotted(item.name)
                 if item.asname is not None:
-                    self.names[dotted(item.asname.name)] = name  # type: ignore[arg-type]
+                    self.names[dotted(item.asname.name)] = name
                 else:
                     root = name.partition(".")[0]
                     self.names[root] = root
@@ -49,8 +49,8 @@ class Imports:
                 self.stars.add(module)
                 return
             for item in part.names:
-                name = dotted(item.name)  # type: ignore[arg-type]
-                local = dotted(item.asname.name) if item.asname else name  # type: ignore[arg-type]
+                name = dotted(item.name)
+                local = dotted(item.asname.name) if item.asname else name
                 self.names[local] = f"{module}.{name}"
 
     @cached_property

@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _TORCH_CONV = (
-    "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode",
+    "in_channels", "out_channels", "kernel_size", "stride", "padding",
+    "dilation", "groups", "bias", "padding_mode",
 )  # fmt: skip
 _TORCH_TRANSPOSE = (
-    "in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation",
+    "in_channels", "out_channels", "kernel_size", "stride", "padding",
+    "output_padding", "groups", "bias", "dilation",
 )  # fmt: skip
 _KERAS_CONV = (
-    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation", "use_bias",
+    "filters", "kernel_size", "strides", "padding", "data_format",
+    "dilation_rate", "groups", "activation", "use_bias",
 )  # fmt: skip
 _KERAS_DEPTHWISE = (
-    "kernel_size", "strides", "padding", "depth_multiplier", "data_format", "dilation_rate", "activation", "use_bias",
+    "kernel_size", "strides", "padding", "depth_multiplier",
+    "data_format", "dilation_rate", "activation", "use_bias",
 )  # fmt: skip
 _KERAS_SEPARABLE = (
-    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "depth_multiplier", "activation",
-    "use_bias",
+    "filters", "kernel_size", "strides", "padding", "data_format",
+    "dilation_rate", "depth_multiplier", "activation", "use_bias",
 )  # fmt: skip
 _TORCH_MAX = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
 _TORCH_AVG = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")

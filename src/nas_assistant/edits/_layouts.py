@@ -96,8 +96,10 @@ class Layouts:
         self.size[node.id] = node.output_shape[0] if node.output_shape else 0
         return ((node.id, 1),)
 
-    def _opaque(self, node: Node) -> None:
+    def _opaque(self, node: Node) -> Layout | None:
+        """Freeze what goes into a node; its output is not understood."""
         self.freeze(self._layouts[item] for item in node.inputs)
+        return None
 
     def _layout(self, node: Node) -> Layout | None:
         op = node.op

@@ -36,7 +36,7 @@ class SourceTree:
             line = getattr(error, "raw_line", None)
             raise EditError(FailureKind.PARSE, f"the source does not parse (line {line})", line) from error
         self.module = wrapper.module
-        self._spans: dict[cst.CSTNode, CodeSpan] = dict(spans)  # type: ignore[arg-type]
+        self._spans: dict[cst.CSTNode, CodeSpan] = dict(spans)
         self._starts = [0, *(found.end() for found in re.finditer(rb"\n", self.data))]
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
         self._order: list[cst.CSTNode] = []

@@ -34,7 +34,12 @@ def size_absorbed(context: EditContext, changed: dict[int, tuple[int, int]]) -> 
 
 def windowed(node: Node, height: int, width: int) -> tuple[int, int]:
     """Height and width behind a convolution or pool, or (-1, -1) where its formula does not hold."""
-    if node.kernel is None or node.stride is None or node.padding is None or len(node.input_shape) != 3:
+    if (
+        node.kernel is None
+        or node.stride is None
+        or node.padding is None
+        or (len(node.input_shape) != 3 or len(node.output_shape) != 3)
+    ):
         return _BROKEN
     dilation = node.dilation or (1, 1)
     before = (node.padding[0] + node.padding[2], node.padding[1] + node.padding[3])
@@ -53,10 +58,12 @@ def windowed(node: Node, height: int, width: int) -> tuple[int, int]:
 def _next(context: EditContext, node: Node, sizes: dict[int, tuple[int, int]]) -> tuple[int, int] | None:
     """The new size of a node's output; None: as before."""
     graph = context.graph
-    if node.op is Operation.GLOBAL_AVG_POOL or (node.op is Operation.MEAN and len(node.output_shape) == 1):
+    if (node.op is Operation.GLOBAL_AVG_POOL and not _windows(node)) or (
+        node.op is Operation.MEAN and len(node.output_shape) == 1
+    ):
         return None
-    if node.op in (Operation.MAX_POOL, Operation.AVG_POOL) and node.stride == (0, 0):
-        return None  # adaptive: its output is given
+    if "adaptive" in node.detail:
+        return None  # its output is given
     if node.op in (Operation.ADD, Operation.MUL, Operation.CONCAT):
         return _joined([sizes.get(item, graph.nodes[item].output_shape[1:]) for item in node.inputs])
     size = sizes.get(node.inputs[0], ())
@@ -70,6 +77,11 @@ def _next(context: EditContext, node: Node, sizes: dict[int, tuple[int, int]]) -
     if node.op is Operation.OUTPUT or len(node.inputs) != 1:
         return _BROKEN
     return size if node.output_shape == node.input_shape and _local(node) else _BROKEN
+
+
+def _windows(node: Node) -> bool:
+    """Whether a global pool is a window that happens to cover the map, and so does not take any size."""
+    return node.detail in ("avg_pool2d", "AvgPool2d") or node.detail.startswith("Average")
 
 
 def _local(node: Node) -> bool:

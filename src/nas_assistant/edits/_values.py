@@ -200,7 +200,8 @@ class Resolver:
         return found
 
     def _use_statement(self, use: cst.CSTNode) -> cst.CSTNode:
-        return self._tree.enclosing(use, cst.SimpleStatementLine, cst.BaseCompoundStatement) or use
+        compound = (cst.For, cst.While, cst.If, cst.With, cst.Try, cst.FunctionDef, cst.ClassDef)
+        return self._tree.enclosing(use, cst.SimpleStatementLine, *compound) or use
 
     def _straight(self, statement: cst.CSTNode, scope: cst.CSTNode) -> bool:
         parent = self._tree.parents[statement]

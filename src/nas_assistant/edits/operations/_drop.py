@@ -26,7 +26,7 @@ def drop_sites(
         if replacements is None:
             continue
         start = context.tree.span(layer.call)[0]
-        edit = operation.edit(context, start, layer.layer, what=layer.nodes[0].op.value)
+        edit = operation.edit(context, start, layer.layer, {"what": layer.nodes[0].op.value})
         yield Change(
             edit,
             tuple(replacements),

@@ -42,7 +42,7 @@ class AddDropout(BaseEditOperation):
             if placed is None:
                 continue
             start = context.tree.span(layer.call)[0]
-            edit = self.edit(context, start, layer.layer, rate=_RATES[rank], what="behind it")
+            edit = self.edit(context, start, layer.layer, {"rate": _RATES[rank], "what": "behind it"})
             yield Change(
                 edit,
                 (*placed, *imports),

@@ -37,7 +37,7 @@ class AddNorm(BaseEditOperation):
             if placed is None:
                 continue
             start = context.tree.span(layer.call)[0]
-            edit = self.edit(context, start, layer.layer, what="batch normalisation behind it")
+            edit = self.edit(context, start, layer.layer, {"what": "batch normalisation behind it"})
             yield Change(
                 edit,
                 (*placed, *imports),

@@ -35,12 +35,12 @@ class AddSkip(BaseEditOperation):
             end = context.tree.span(call)[1]
             simple = isinstance(context.tree.parents[call], cst.Assign | cst.Return | cst.Arg | cst.AnnAssign)
             text = f" + {before.value}"
-            new = (Replacement(end, end, text),)
+            new: tuple[Replacement, ...] = (Replacement(end, end, text),)
             if not simple:
                 new = (Replacement(offset, offset, "("), Replacement(end, end, text + ")"))
             layer = nodes[0].layer or context.tree.code(call.func)[:40]
             edit = self.edit(
-                context, offset, layer, what=f"{context.tree.code(call.func)[:40]} + {before.value}"
+                context, offset, layer, {"what": f"{context.tree.code(call.func)[:40]} + {before.value}"}
             )
             introduces = frozenset({Operation.ADD.value})
             relevant = tuple(node.id for node in nodes)
@@ -74,11 +74,7 @@ def _residual(context: EditContext, nodes: list[Node]) -> bool:
         return False
     if len({node.op for node in entries} & {Operation.ADD, Operation.CONCAT}):
         return False
-    pairs = zip(entries, exits, strict=True)
     return all(
-        first.id <= last.id
-        and first.input_shape == last.output_shape
-        and len(last.output_shape) == 3
-        or (first.input_shape == last.output_shape and first.id <= last.id)
-        for first, last in pairs
+        first.id <= last.id and first.input_shape == last.output_shape
+        for first, last in zip(entries, exits, strict=True)
     )

@@ -47,7 +47,7 @@ class ChangeActivation(BaseEditOperation):
         replacements: tuple[Replacement, ...],
     ) -> Change:
         layer = nodes[0].layer or nodes[0].op.value
-        edit = self.edit(context, offset, layer, **{"from": nodes[0].op.value, "to": to.value})
+        edit = self.edit(context, offset, layer, {"from": nodes[0].op.value, "to": to.value})
         relevant = tuple(node.id for node in nodes)
         return Change(edit, replacements, introduces=frozenset({to.value}), relevant=relevant)
 

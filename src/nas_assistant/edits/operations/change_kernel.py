@@ -62,7 +62,7 @@ class ChangeKernel(BaseEditOperation):
                 return None
         start = context.tree.span(layer.call)[0]
         edit = self.edit(
-            context, start, layer.layer, **{"from": f"{side}x{side}", "to": f"{to}x{to}", "what": "kernel"}
+            context, start, layer.layer, {"from": f"{side}x{side}", "to": f"{to}x{to}", "what": "kernel"}
         )
         relevant = tuple(node.id for node in nodes)
         return Change(edit, (kernel, *replacements), resizes=resizes, relevant=relevant)
@@ -89,9 +89,9 @@ def _padding(
         return None
     more = grown * dilation.pop()[0] // 2
     sides = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(item, int) and item + more >= 0 for item in sides):
+    new = [item + more for item in sides if isinstance(item, int)]
+    if len(new) != len(sides) or min(new) < 0:
         return None
-    new = [int(item) + more for item in sides]
     text = str(new[0]) if not isinstance(value, tuple) else f"({', '.join(map(str, new))})"
     written = set_argument(context, layer, "padding", text)
     return None if written is None else ((written,), False)

@@ -48,8 +48,8 @@ class ChangeRepeats(BaseEditOperation):
                         context,
                         offset,
                         label,
+                        {"from": value, "to": to, "what": "repetitions"},
                         shape_safe=False,
-                        **{"from": value, "to": to, "what": "repetitions"},
                     )
                     yield Change(edit, (Replacement(offset, end, str(to)),))
 
@@ -103,7 +103,7 @@ def _builds(context: EditContext, call: cst.Call) -> bool:
         if not tree.inside(call, loop.iter):
             return False
         loop = tree.parents[loop]
-    elif not tree.inside(call, loop.iter):
+    elif not isinstance(loop, cst.For) or not tree.inside(call, loop.iter):
         return False
     start, end = tree.span(loop)
     if any(start <= tree.span(layer.call)[0] < end for layer in context.layers):

@@ -44,7 +44,7 @@ class ChangeStride(BaseEditOperation):
                 if not size_absorbed(context, sizes):
                     continue
                 start = context.tree.span(layer.call)[0]
-                edit = self.edit(context, start, layer.layer, **{"from": step, "to": to, "what": "stride"})
+                edit = self.edit(context, start, layer.layer, {"from": step, "to": to, "what": "stride"})
                 relevant = tuple(node.id for node in nodes)
                 yield Change(edit, (written,), resizes=True, relevant=relevant)
 

@@ -36,7 +36,7 @@ class InsertBlock(BaseEditOperation):
                 if placed is None:
                     continue
                 start = context.tree.span(layer.call)[0]
-                edit = self.edit(context, start, layer.layer, block=block, what="behind it")
+                edit = self.edit(context, start, layer.layer, {"block": block, "what": "behind it"})
                 yield Change(
                     edit,
                     (*placed, *imports),

@@ -38,7 +38,11 @@ class RepeatEntry(BaseEditOperation):
                 start, end = context.tree.span(item)
                 text = context.tree.code(item)
                 edit = self.edit(
-                    context, start, f"entry {position + 1}", shape_safe=False, width=value, what="once more"
+                    context,
+                    start,
+                    f"entry {position + 1}",
+                    {"width": value, "what": "once more"},
+                    shape_safe=False,
                 )
                 nodes = [n.id for n in context.graph.weighted_nodes if n.output_shape[:1] == (value,)]
                 yield Change(edit, (Replacement(end, end, f", {text}"),), relevant=tuple(nodes))

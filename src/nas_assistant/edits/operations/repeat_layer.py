@@ -16,7 +16,7 @@ from nas_assistant.graphs import ACTIVATIONS, Node
 
 
 class RepeatLayer(BaseEditOperation):
-    """Builds a convolution, dense layer or block that keeps its input's shape a second time, behind itself."""
+    """Builds a layer or block that keeps its input's shape a second time, behind itself."""
 
     name = "repeat_layer"
     summary = "a layer or block that keeps its input's shape a second time"
@@ -51,7 +51,7 @@ class RepeatLayer(BaseEditOperation):
         if placed is None:
             return
         start = context.tree.span(call)[0]
-        edit = self.edit(context, start, layer, what="once more behind itself")
+        edit = self.edit(context, start, layer, {"what": "once more behind itself"})
         introduces = frozenset(node.op.value for node in nodes)
         groups: frozenset[int] = frozenset()
         for node in nodes:

@@ -59,8 +59,8 @@ class ScaleWidth(BaseEditOperation):
                 offset = spans[0][0]
                 nodes = widths[width]
                 edit = self.edit(
-                    context, offset, nodes[0].layer, shape_safe=False,
-                    **{"from": width, "to": to, "what": f"channels, in {len(new)} places"},
+                    context, offset, nodes[0].layer,
+                    {"from": width, "to": to, "what": f"channels, in {len(new)} places"}, shape_safe=False,
                 )  # fmt: skip
                 yield Change(
                     edit,

@@ -13,8 +13,12 @@ from nas_assistant.edits.operations._text import copied
 from nas_assistant.graphs import Operation
 
 _KEPT = ("kernel_size", "stride", "padding", "dilation")
-_KERAS_KEPT = {"filters", "kernel_size", "strides", "padding", "activation", "use_bias", "name", "dilation_rate",
-               "input_shape"}  # fmt: skip
+_KERAS_KEPT = frozenset(
+    {
+        "filters", "kernel_size", "strides", "padding", "activation", "use_bias", "name", "dilation_rate",
+        "input_shape",
+    }
+)  # fmt: skip
 
 
 class SwapConv(BaseEditOperation):
@@ -38,9 +42,7 @@ class SwapConv(BaseEditOperation):
             if made is None:
                 continue
             start = context.tree.span(layer.call)[0]
-            edit = self.edit(
-                context, start, layer.layer, **{"from": "conv", "to": "depthwise separable conv"}
-            )
+            edit = self.edit(context, start, layer.layer, {"from": "conv", "to": "depthwise separable conv"})
             groups: frozenset[int] = frozenset()
             for node in layer.main:
                 groups |= context.channels.groups_at(node)

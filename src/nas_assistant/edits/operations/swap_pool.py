@@ -41,7 +41,7 @@ class SwapPool(BaseEditOperation):
             to = Operation.AVG_POOL if found[0].op is Operation.MAX_POOL else Operation.MAX_POOL
             start = context.tree.span(call)[0]
             layer = found[0].layer or old
-            edit = self.edit(context, start, layer, **{"from": found[0].op.value, "to": to.value})
+            edit = self.edit(context, start, layer, {"from": found[0].op.value, "to": to.value})
             yield Change(
                 edit,
                 (Replacement(*context.tree.span(call.func), new),),
