@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nas_assistant.assistant._compare import Comparison, NodeChange, compare_models, graph_changes
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve
+from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
 from nas_assistant.assistant._options import DEFAULT_GAIN, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._sandbox import warm_sandbox
@@ -13,10 +15,18 @@ __all__ = [
     "DEFAULT_GAIN",
     "FAMILIARITY_MARGIN",
     "Candidate",
+    "Comparison",
+    "ModelReport",
+    "NodeChange",
     "Options",
     "Progress",
     "Result",
     "RunDirectory",
+    "compare_models",
+    "graph_changes",
     "improve",
+    "load_predictor",
+    "report_model",
     "warm_sandbox",
+    "write_model_graph",
 ]

@@ -14,6 +14,7 @@ from nas_assistant.assistant._constraints import make_constraints
 from nas_assistant.assistant._files import replace_json
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Result
+from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._run import (
     CONFIG,
@@ -52,6 +53,7 @@ def improve(
     run_dir: str | Path | None = None,
     resume: bool = False,
     predictor: Predictor | None = None,
+    checkpoint: str | Path | None = None,
     proposals_per_iteration: int = 8,
     familiarity_margin: float = FAMILIARITY_MARGIN,
     progress: Callable[[Progress], None] | None = None,
@@ -79,6 +81,7 @@ def improve(
         run_dir: Folder of the run; ``nas-runs/<model>-<time>`` by default.
         resume: Go on with the run in ``run_dir``, or with the newest one of this model.
         predictor: The shipped one by default.
+        checkpoint: A checkpoint folder to load the predictor from instead.
         proposals_per_iteration: Candidates a round.
         familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
             counts only with the low end of its gain.
@@ -111,7 +114,7 @@ def improve(
     with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
         made = generator if isinstance(generator, BaseGenerator) else _make_generator(options)
         try:
-            predictor = predictor or _load_predictor()
+            predictor = predictor or load_predictor(checkpoint)
             checker = _checker(path, source, options, sandbox)
             with closing(RunDirectory(folder)) as run:
                 search = Search(text, source, checker, predictor, made, options, run, progress)
@@ -226,12 +229,6 @@ def _make_generator(options: Options) -> BaseGenerator:
     from nas_assistant.generators import get_generator
 
     return get_generator(options.generator, **options.generator_options)
-
-
-def _load_predictor() -> Predictor:
-    from nas_assistant.predictors import Predictor
-
-    return Predictor.load()
 
 
 def _digest(text: str) -> str:

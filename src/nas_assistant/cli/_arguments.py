@@ -1,0 +1,56 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nas_assistant.errors import UserError
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL.py", help="A Python file with a PyTorch or Keras model.")
+]
+AnyModel = Annotated[
+    Path, typer.Argument(metavar="MODEL.py", help="A Python file with a model, an .onnx or a .json file.")
+]
+Entry = Annotated[
+    str | None,
+    typer.Option(help="Which model of the file: a name, or a call such as 'Net(10, width=2)'."),
+]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="Where samples come from: file.py:name, an image folder or a zip of one, cifar10 or digits."
+    ),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option(metavar="C,H,W", help="Shape of one sample, channels first, such as 3,32,32."),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="A checkpoint folder that 'train' wrote; the shipped one by default.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the label tables; NAS_ASSISTANT_DATA or ../shared/data by default."),
+]
+
+
+def parse_shape(text: str | None) -> tuple[int, ...] | None:
+    """Read ``3,32,32``.
+
+    Raises:
+        UserError: It is no shape.
+    """
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(part) for part in text.replace("x", ",").strip("() ").split(",") if part.strip())
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise UserError(f"--input-shape {text}: give positive numbers, channels first, such as 3,32,32")
+    return shape

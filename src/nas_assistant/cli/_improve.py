@@ -1,0 +1,140 @@
+"""``nas-assistant improve``: look for a better version of a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas_assistant.cli._arguments import Checkpoint, Data, Entry, InputShape, Json, Model, parse_shape
+from nas_assistant.cli._errors import NOTHING_BETTER
+from nas_assistant.cli._output import console, print_json, print_notes, table
+
+if TYPE_CHECKING:
+    from nas_assistant.assistant import Progress, Result
+
+
+def improve(
+    model: Model,
+    entry: Entry = None,
+    data: Data = None,
+    input_shape: InputShape = None,
+    threshold: Annotated[float | None, typer.Option(help="Predicted accuracy to pass, in (0, 1].")] = None,
+    gain: Annotated[
+        float | None, typer.Option(help="Predicted gain to reach instead; 0.01 when neither is given.")
+    ] = None,
+    max_iterations: Annotated[int, typer.Option(help="Most rounds.")] = 10,
+    generator: Annotated[
+        str, typer.Option(metavar="NAME", help="What proposes changes: mutate, openai, or a plug-in.")
+    ] = "mutate",
+    model_name: Annotated[
+        str | None, typer.Option("--model", metavar="M", help="Language model of the generator.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="U", help="OpenAI-compatible endpoint of the generator.")
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(help="Most parameters: +10% of the original's, or a number such as 2M.")
+    ] = None,
+    max_flops: Annotated[str | None, typer.Option(help="Most FLOPs of one sample, likewise.")] = None,
+    allow_ops: Annotated[
+        str | None,
+        typer.Option(metavar="conv,relu,…", help="Operations allowed beside those of the original."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the run; nas-runs/<model>-<time> by default.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --run-dir, or the model's newest one.")
+    ] = False,
+    checkpoint: Checkpoint = None,
+    as_json: Json = False,
+) -> None:
+    """Look for a better version of MODEL.py and print it as a diff.
+
+    Ends with 0 when something better was found, 1 when not, 2 on bad input. Ctrl-C ends the run with the
+    best so far.
+    """
+    from nas_assistant.assistant import improve as run_improve
+
+    shape = parse_shape(input_shape)
+    options = {"model": model_name, "base_url": base_url}
+    with _progress() as progress:
+        result = run_improve(
+            model,
+            entry=entry,
+            data=data,
+            input_shape=shape,
+            threshold=threshold,
+            gain=gain,
+            max_iterations=max_iterations,
+            generator=generator,
+            generator_options={name: value for name, value in options.items() if value is not None},
+            max_params=max_params,
+            max_flops=max_flops,
+            allow_ops=allow_ops.split(",") if allow_ops is not None else None,
+            seed=seed,
+            run_dir=run_dir,
+            resume=resume,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    print_notes(result.notes)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        _print_result(result)
+    if not result.improved:
+        raise typer.Exit(NOTHING_BETTER)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+        task = bars.add_task("building the model and loading the predictor", total=None)
+
+        def show(state: Progress) -> None:
+            done = state.iteration - 1 + (state.checked / state.proposed if state.proposed else 0.0)
+            text = (
+                f"round {state.iteration}, candidate {state.checked}/{state.proposed or '?'}: "
+                f"{state.original:.4f} -> {state.best:.4f} (target {state.target:.4f})"
+            )
+            bars.update(task, description=text, completed=round(done, 2), total=state.max_iterations)
+
+        yield show
+
+
+def _print_result(result: Result) -> None:
+    reasons = {
+        "threshold": "the target was passed",
+        "iterations": "no round was left",
+        "interrupted": "interrupted",
+    }
+    failed = sum(entry.failure is not None for entry in result.history)
+    typer.echo(
+        f"{len(result.history)} candidates in {result.iterations} rounds, {failed} turned down; "
+        f"{reasons[result.stopped]} (target {result.target:.4f})"
+    )
+    if not result.improved:
+        accuracy = result.original_prediction.accuracy
+        typer.echo(f"Nothing better found: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
+        return
+    shown = table("", "before", "after", right=("before", "after"))
+    before, after = result.original_prediction, result.prediction
+    shown.add_row("predicted accuracy", f"{before.accuracy:.4f}", f"{after.accuracy:.4f}")
+    shown.add_row("familiarity", f"{before.familiarity:.2f}", f"{after.familiarity:.2f}")
+    shown.add_row("parameters", f"{result.parameters[0]:,}", f"{result.parameters[1]:,}")
+    shown.add_row("FLOPs", f"{result.flops[0]:,}", f"{result.flops[1]:,}")
+    console().print(shown)
+    low, high = result.gain_interval
+    typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}\n")
+    typer.echo(result.diff)
+    typer.echo(f"Better file: {result.run_dir / 'best.py'}")
