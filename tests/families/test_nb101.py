@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas_assistant.errors import UserError
 from nas_assistant.families import get_family
 from nas_assistant.families.nb101 import MAX_EDGES, Cell, CellModule, prune
 
@@ -121,5 +122,5 @@ def test_cell_computes_what_its_graph_says():
 
 @pytest.mark.parametrize(("bits", "digits"), [("11", "0"), ("111", "00")])
 def test_other_texts_are_refused(bits, digits):
-    with pytest.raises(ValueError, match="3 vertices has 3 bits and 1 operations"):
+    with pytest.raises(UserError, match="3 vertices has 3 bits and 1 operations"):
         Cell.parse(3, bits, digits)

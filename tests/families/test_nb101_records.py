@@ -80,6 +80,19 @@ def test_public_records_are_read(tmp_path):
     assert (other.encoding, other.accuracy) == (smallest, pytest.approx(0.83))
 
 
+@pytest.mark.tensorflow
+def test_files_of_tensorflow_are_read(tmp_path):
+    tensorflow = pytest.importorskip("tensorflow")
+    records = [record(CELL, KEY, 108, 0.9, 0.8), b"", bytes(range(256)) * 5]
+    path = str(tmp_path / "file.tfrecord")
+    with tensorflow.io.TFRecordWriter(path) as writer:
+        for data in records:
+            writer.write(data)
+    assert list(read_records(tmp_path / "file.tfrecord")) == records
+    write(tmp_path / "own.tfrecord", records)
+    assert (tmp_path / "own.tfrecord").read_bytes() == (tmp_path / "file.tfrecord").read_bytes()
+
+
 def test_other_budgets_go_to_the_metadata(tmp_path):
     records = [record(CELL, KEY, 4, 0.3, 0.2), record(CELL, KEY, 108, 0.9, 0.8)]
     write(tmp_path / "nasbench_full.tfrecord", records)

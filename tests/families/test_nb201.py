@@ -6,7 +6,7 @@ from torch import nn
 
 from nas_assistant.errors import UserError
 from nas_assistant.families import get_family
-from nas_assistant.families.nb201 import Cell, NB201Cell, NB201Network, all_cells
+from nas_assistant.families.nb201 import Cell, NB201Cell, NB201Network, ReductionBlock, ReLUConvBN, all_cells
 
 from .conftest import build_meta, check_cost, graph, parameters
 
@@ -92,6 +92,21 @@ def test_nodes_read_what_their_edges_say():
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
     assert torch.allclose(Cell(cell, 4)(x), pool(x) + pool(pool(x)))
+
+
+def test_reduction_pools_its_shortcut():
+    torch.manual_seed(0)
+    block = ReductionBlock(2, 4).eval()
+    x = torch.randn(2, 2, 8, 8)
+    with torch.no_grad():
+        block.conv2.norm.weight.zero_()
+        expected = torch.einsum("oi,nihw->nohw", block.shortcut.weight[:, :, 0, 0], nn.AvgPool2d(2)(x))
+        assert torch.allclose(block(x), expected, atol=1e-6)
+
+
+def test_relu_comes_before_the_convolution():
+    out = ReLUConvBN(2, 2, kernel=3).eval()(-torch.rand(1, 2, 4, 4))
+    assert not out.any()
 
 
 def test_smaller_networks_train():

@@ -8,7 +8,7 @@ import torch
 
 from nas_assistant.errors import UserError
 from nas_assistant.families import get_family
-from nas_assistant.families._darts import FactorizedReduce
+from nas_assistant.families._darts import DilatedConv, FactorizedReduce, SeparableConv
 from nas_assistant.families.nb301 import NB301, OPERATIONS, Genotype
 
 from .conftest import build_meta, check_cost, parameters
@@ -130,6 +130,22 @@ def test_factorized_reduce_sees_every_pixel_of_a_diagonal():
         even, odd = module(image)[0]
     assert torch.allclose(even, torch.tensor([[0.0, 2.0], [8.0, 10.0]]), atol=1e-3)
     assert torch.allclose(odd, torch.tensor([[5.0, 7.0], [13.0, 15.0]]), atol=1e-3)
+
+
+@pytest.mark.parametrize("module", [SeparableConv(2, 3, 1), DilatedConv(2, 3, 1), FactorizedReduce(2, 2)])
+def test_relu_comes_before_the_convolution(module):
+    assert not module.eval()(-torch.rand(1, 2, 6, 6)).any()
+
+
+def test_dilated_convolution_reads_every_other_pixel():
+    module = DilatedConv(1, 5, 1).eval()
+    with torch.no_grad():
+        module.depthwise.weight.fill_(1.0)
+        module.pointwise.weight.fill_(1.0)
+        image = torch.zeros(1, 1, 16, 16)
+        image[0, 0, 8, 8] = 1
+        rows, columns = (module(image)[0, 0] > 0.5).nonzero().unbind(1)
+    assert sorted(set(rows.tolist())) == sorted(set(columns.tolist())) == [4, 6, 8, 10, 12]
 
 
 @pytest.mark.parametrize(
