@@ -96,7 +96,7 @@ def test_vertices_that_lead_nowhere_are_not_built():
 
 @pytest.mark.parametrize("accuracy", [93.0, -0.1, float("nan"), float("inf")])
 def test_an_accuracy_is_a_fraction(accuracy):
-    with pytest.raises(UserError, match="accuracy of 7 is .* no fraction from 0 to 1"):
+    with pytest.raises(UserError, match=r"accuracy of 7 is .* no fraction from 0 to 1"):
         Network("7", "encoding", accuracy)
     assert Network("7", "encoding", 1.0).accuracy == 1.0
 
@@ -175,6 +175,6 @@ def test_public_results_of_other_trainings_are_left_out(tmp_path):
     write_result(folder, "results_3.json", **{"OptimizerSelector:sgd:weight_decay": 0.01})
     assert [n.key for n in NB301(50, 20).networks(tmp_path)] == ["results_0.json"]
     with pytest.raises(
-        UserError, match="no results_.* is of 32 channels and 8 cells, trained for 100 epochs"
+        UserError, match=r"no results_.* is of 32 channels and 8 cells, trained for 100 epochs"
     ):
         get_family("nb301").networks(tmp_path)

@@ -26,12 +26,21 @@ class Network(Generic[Encoding]):
         encoding: What :meth:`BaseFamily.build` takes.
         accuracy: The family's label, in [0, 1].
         metadata: Further columns of the label table.
+
+    Raises:
+        UserError: The accuracy is not a fraction.
     """
 
     key: str
     encoding: Encoding
     accuracy: float
     metadata: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.accuracy <= 1.0:
+            raise UserError(
+                f"the accuracy of {self.key} is {self.accuracy}, which is no fraction from 0 to 1"
+            )
 
 
 class BaseFamily(abc.ABC, Generic[Encoding]):
@@ -56,6 +65,18 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
         """A random valid encoding."""
 
     @abc.abstractmethod
+    def parse(self, text: str) -> Encoding:
+        """Read an encoding from its text, the inverse of :meth:`format`.
+
+        Raises:
+            UserError: The text is not an encoding of this family.
+        """
+
+    @abc.abstractmethod
+    def format(self, encoding: Encoding) -> str:
+        """An encoding as one line of text."""
+
+    @abc.abstractmethod
     def read_labels(self, data_root: Path) -> list[Network[Encoding]]:
         """Read the whole label table, in the table's order.
 
@@ -64,7 +85,7 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
         """
 
     def networks(
-        self, data_root: str | Path | None = None, *, limit: int | None = None, seed: int = 0
+        self, data_root: str | Path | None = None, limit: int | None = None, seed: int = 0
     ) -> list[Network[Encoding]]:
         """Labelled networks.
 

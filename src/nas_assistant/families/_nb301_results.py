@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,13 @@ FOLDER = "nb_301_v13"
 
 _DARTS = "NetworkSelectorDatasetInfo:darts:"
 _FIRST_SLOT = (0, 2, 5, 9)
+
+_RECIPE = {
+    "SimpleLearningrateSchedulerSelector:cosine_annealing:T_max": 100,
+    "OptimizerSelector:sgd:learning_rate": 0.025,
+    "OptimizerSelector:sgd:weight_decay": 3e-4,
+}
+"""The training behind the surrogate; the folder also has trainings with other epochs and rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class Training:
 
 
 def read_trainings(folder: Path, channels: int, cells: int) -> Iterator[Training]:
-    """The trainings of networks of that size, in the order of their paths.
+    """The trainings of networks of that size by the surrogate's recipe, in the order of their paths.
 
     Raises:
         UserError: A file is not one of NAS-Bench-301.
@@ -47,6 +55,8 @@ def read_trainings(folder: Path, channels: int, cells: int) -> Iterator[Training
             results = json.loads(path.read_text(encoding="utf-8"))
             config = results["optimized_hyperparamater_config"]  # spelt so in the public files
             if (config[_DARTS + "init_channels"], config[_DARTS + "layers"]) != (channels, cells):
+                continue
+            if not all(math.isclose(config.get(name, value), value) for name, value in _RECIPE.items()):
                 continue
             yield Training(
                 str(path.relative_to(folder)),

@@ -171,6 +171,14 @@ class _ChannelFamily(BaseFamily[Widths]):
         """Seven digits from 1 to 4, all equally likely."""
         return Widths(tuple(rng.randint(1, 4) for _ in range(WIDTHS)))
 
+    def parse(self, text: str) -> Widths:
+        """Read seven digits, such as ``4344424``."""
+        return Widths.parse(text)
+
+    def format(self, encoding: Widths) -> str:
+        """The seven digits."""
+        return str(encoding)
+
     def read_labels(self, data_root: Path) -> list[Network[Widths]]:
         """Read the table; its key is the seven digits."""
         original = "a CSV with columns key, test_acc_mean, test_acc_std in percent, flops, params"

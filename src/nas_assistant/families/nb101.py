@@ -29,28 +29,49 @@ class Cell:
         vertices: 2 to 7.
         edges: Pairs ``(source, target)`` with ``source < target``.
         operations: Index into :data:`OPERATIONS` of each vertex between input and output.
+
+    Raises:
+        UserError: One of them is something else.
     """
 
     vertices: int
     edges: frozenset[tuple[int, int]]
     operations: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        if not 2 <= self.vertices <= MAX_VERTICES:
+            raise UserError(f"a NAS-Bench-101 cell has 2 to {MAX_VERTICES} vertices, not {self.vertices}")
+        if len(self.operations) != self.vertices - 2 or not set(self.operations) <= {0, 1, 2}:
+            raise UserError(
+                f"a cell of {self.vertices} vertices has {self.vertices - 2} operations, each 0, 1 or 2, not "
+                f"{self.operations}"
+            )
+        if not all(0 <= source < target < self.vertices for source, target in self.edges):
+            raise UserError("an edge of a NAS-Bench-101 cell leads from a vertex to a later one")
+
     @classmethod
     def parse(cls, vertices: int, bits: str, digits: str) -> Cell:
         """Read the compact form: bits of the upper triangle row by row, one digit an operation.
 
         Raises:
-            ValueError: The lengths do not fit.
+            UserError: The lengths do not fit, or a character is none of these.
         """
-        pairs = [(i, j) for i in range(vertices) for j in range(i + 1, vertices)]
-        operations = () if digits == "-" else tuple(int(digit) for digit in digits)
-        if len(bits) != len(pairs) or len(operations) != vertices - 2:
-            raise ValueError(
+        if not 2 <= vertices <= MAX_VERTICES:
+            raise UserError(f"a NAS-Bench-101 cell has 2 to {MAX_VERTICES} vertices, not {vertices}")
+        pairs = _pairs(vertices)
+        digits = "" if digits == "-" else digits
+        if len(bits) != len(pairs) or len(digits) != vertices - 2:
+            raise UserError(
                 f"a cell of {vertices} vertices has {len(pairs)} bits and {vertices - 2} operations"
             )
-        return cls(
-            vertices, frozenset(p for p, bit in zip(pairs, bits, strict=True) if bit == "1"), operations
-        )
+        if not set(bits) <= set("01") or not set(digits) <= set("012"):
+            raise UserError(f"a cell is bits 0 and 1 and operations 0, 1 and 2, not {bits!r} and {digits!r}")
+        edges = frozenset(pair for pair, bit in zip(pairs, bits, strict=True) if bit == "1")
+        return cls(vertices, edges, tuple(int(digit) for digit in digits))
+
+    def __str__(self) -> str:
+        bits = "".join(str(int(pair in self.edges)) for pair in _pairs(self.vertices))
+        return f"{self.vertices} {bits} {''.join(map(str, self.operations)) or '-'}"
 
     def sources(self, vertex: int) -> list[int]:
         """Vertices that ``vertex`` reads."""
@@ -171,12 +192,32 @@ class NB101(BaseFamily[Cell]):
     table = "nb101.csv.gz"
 
     def build(self, encoding: Cell) -> nn.Module:
-        """Build the network of a cell."""
-        return NB101Network(encoding)
+        """Build the network of a cell, without its vertices that lead nowhere.
+
+        Raises:
+            UserError: The input does not reach the output.
+        """
+        cell = prune(encoding)
+        if cell is None:
+            raise UserError(
+                f"the input of the NAS-Bench-101 cell {str(encoding)!r} does not reach its output"
+            )
+        return NB101Network(cell)
+
+    def parse(self, text: str) -> Cell:
+        """Read ``7 100110100001001010101 02001``: vertices, bits row by row, operations (``-`` for none)."""
+        match text.split():
+            case [vertices, bits, digits] if vertices.isascii() and vertices.isdigit():
+                return Cell.parse(int(vertices[:4]), bits, digits)
+        raise UserError(f"not a NAS-Bench-101 cell: {text!r}; write vertices, bits and operations: 3 111 0")
+
+    def format(self, encoding: Cell) -> str:
+        """Vertices, bits and operations, parted by spaces."""
+        return str(encoding)
 
     def sample(self, rng: random.Random) -> Cell:
         """Random bits and operations, drawn again until the pruned cell is valid."""
-        pairs = [(i, j) for i in range(MAX_VERTICES) for j in range(i + 1, MAX_VERTICES)]
+        pairs = _pairs(MAX_VERTICES)
         while True:
             edges = frozenset(pair for pair in pairs if rng.random() < 0.5)
             operations = tuple(rng.randrange(3) for _ in range(MAX_VERTICES - 2))
@@ -232,11 +273,16 @@ def _public(path: Path, key: str, trainings: Trainings) -> Network[Cell]:
         digits = "".join(str(OPERATIONS.index(name)) for name in trainings.operations[1:-1])
         cell = Cell.parse(vertices, trainings.bits, digits or "-")
         accuracy = mean(trainings.validation[108])
-    except ValueError as error:
+        metadata = {f"val_acc_{epochs}ep": mean(values) for epochs, values in trainings.validation.items()}
+        metadata |= {f"test_acc_{epochs}ep": mean(values) for epochs, values in trainings.test.items()}
+        metadata["trainable_parameters"] = float(trainings.parameters)
+        return Network(key, cell, accuracy, metadata)
+    except (ValueError, UserError) as error:
         raise UserError(f"{path}: cell {key} is not one of NAS-Bench-101 ({error})") from error
-    metadata = {f"val_acc_{epochs}ep": mean(trainings.validation[epochs]) for epochs in trainings.validation}
-    metadata |= {f"test_acc_{epochs}ep": mean(trainings.test[epochs]) for epochs in trainings.test}
-    return Network(key, cell, accuracy, metadata | {"trainable_parameters": float(trainings.parameters)})
+
+
+def _pairs(vertices: int) -> list[tuple[int, int]]:
+    return [(source, target) for source in range(vertices) for target in range(source + 1, vertices)]
 
 
 def _sum(terms: list[torch.Tensor]) -> torch.Tensor:

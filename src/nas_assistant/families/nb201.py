@@ -251,6 +251,14 @@ class NB201(BaseFamily[NB201Cell]):
         """Any operation on each edge, all equally likely."""
         return NB201Cell(tuple(rng.choice(OPERATIONS) for _ in EDGES))
 
+    def parse(self, text: str) -> NB201Cell:
+        """Read the published form, ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``."""
+        return NB201Cell.from_string(text)
+
+    def format(self, encoding: NB201Cell) -> str:
+        """The published form."""
+        return str(encoding)
+
     def views(self, networks: list[Network[NB201Cell]]) -> dict[str, list[Network[NB201Cell]]]:
         """The space as it is, by distinct function, and of those the ones without ``none``."""
         distinct = list({n.encoding.functional_form(): n for n in reversed(networks)}.values())[::-1]

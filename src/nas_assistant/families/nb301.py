@@ -11,6 +11,7 @@ import itertools
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -72,7 +73,10 @@ class Genotype:
         Raises:
             UserError: It has another form.
         """
-        return cls(_edges(normal), _edges(reduce))
+        return cls(_edges(_literal(normal), normal), _edges(_literal(reduce), reduce))
+
+    def __str__(self) -> str:
+        return f"({list(self.normal)}, {list(self.reduce)})"
 
     def canonical(self) -> Genotype:
         """The same for all genotypes that differ only in the order of edges and in the names of nodes."""
@@ -108,16 +112,34 @@ class NB301(BaseFamily[Genotype]):
             cells.append(tuple((rng.choice(OPERATIONS), source) for source in sources))
         return Genotype(*cells)
 
+    def parse(self, text: str) -> Genotype:
+        """Read ``([('sep_conv_3x3', 0), ...], [...])``: the normal cell, then the reduction cell."""
+        match _literal(text):
+            case (normal, reduce):
+                return Genotype(_edges(normal, text), _edges(reduce, text))
+        raise _not_a_cell(text)
+
+    def format(self, encoding: Genotype) -> str:
+        """Both cells as lists of pairs."""
+        return str(encoding)
+
     def read_labels(self, data_root: Path) -> list[Network[Genotype]]:
         """Read ``nb301_surrogate.csv.gz``, or else the public trainings in ``nb_301_v13``.
 
         A network's key is its row, from 0, or the path of its training. The public trainings have their own
-        accuracy as label instead of a prediction of the surrogate; those of another size are left out.
+        accuracy as label instead of a prediction of the surrogate; those of another size, or trained for
+        other epochs or at another learning rate or weight decay, are left out.
         """
         public = data_root / FOLDER
         if public.is_dir() and not (data_root / self.table).is_file():
             trainings = read_trainings(public, self.channels, self.cells)
-            return [_public(public, training) for training in trainings]
+            networks = [_public(public, training) for training in trainings]
+            if not networks:
+                raise UserError(
+                    f"{public}: no results_*.json in it is of {self.channels} channels and {self.cells} "
+                    "cells, trained for 100 epochs"
+                )
+            return networks
         original = (
             f"or the folder {FOLDER} of public results, or a CSV with columns normal, reduce, "
             "nb301_v0.9_xgb_surrogate_val_acc in percent"
@@ -137,16 +159,28 @@ def _row(row: dict[str, str]) -> tuple[Genotype, float]:
 def _public(folder: Path, training: Training) -> Network[Genotype]:
     try:
         genotype = Genotype(training.normal, training.reduce)
+        return Network(training.key, genotype, training.validation, {"test_accuracy": training.test})
     except UserError as error:
         raise UserError(f"{folder / training.key}: {error}") from error
-    return Network(training.key, genotype, training.validation, {"test_accuracy": training.test})
 
 
-def _edges(text: str) -> tuple[Edge, ...]:
+def _literal(text: str) -> Any:
     try:
-        return tuple((str(operation), int(source)) for operation, source in ast.literal_eval(text))
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise UserError(f"not a DARTS cell: {text!r}; write [('sep_conv_3x3', 0), ...]") from error
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise _not_a_cell(text) from error
+
+
+def _edges(cell: Any, text: str) -> tuple[Edge, ...]:
+    try:
+        return tuple((str(operation), int(source)) for operation, source in cell)
+    except (ValueError, TypeError) as error:
+        raise _not_a_cell(text) from error
+
+
+def _not_a_cell(text: str) -> UserError:
+    shown = text if len(text) <= 200 else text[:200] + "..."
+    return UserError(f"not a DARTS cell: {shown!r}; write [('sep_conv_3x3', 0), ...]")
 
 
 def _canonical(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
