@@ -2,7 +2,7 @@
 
 from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
-from nas_assistant.encoders._features import GraphArrays, GraphBatch
+from nas_assistant.encoders._features import GraphArrays, GraphBatch, widen_batch
 from nas_assistant.encoders._losses import (
     NodeDecoder,
     contrastive_loss,
@@ -24,4 +24,5 @@ __all__ = [
     "reconstruction_loss",
     "spectral_soft_labels",
     "temperature_at",
+    "widen_batch",
 ]

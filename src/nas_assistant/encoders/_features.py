@@ -117,6 +117,27 @@ class GraphBatch:
         )
 
 
+def widen_batch(batch: GraphBatch, octaves: torch.Tensor) -> torch.Tensor:
+    """Sizes of a batch as if every hidden layer of a graph were wider.
+
+    Channels below 16, the input's and the classes', stay as they are.
+
+    Args:
+        batch: The graphs.
+        octaves: ``(graphs,)``: doublings of the width of each, negative for narrower.
+
+    Returns:
+        ``(nodes, len(SIZES))``, to replace ``batch.sizes``.
+    """
+    sizes = batch.sizes.clone()
+    shift = octaves[batch.graph]
+    hidden = sizes[:, :2] > _log(15, 512)
+    sizes[:, :2] += hidden * shift[:, None] / math.log2(512)
+    weight = SIZES.index("weight")
+    sizes[:, weight] += (sizes[:, weight] > 0) * hidden.sum(dim=1) * shift / math.log2(512 * 512 * 9)
+    return sizes
+
+
 def _categories(node: Node) -> tuple[int, ...]:
     height, width = node.kernel or (0, 0)
     stride = max(node.stride or (0, 0))

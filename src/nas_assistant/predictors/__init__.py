@@ -6,9 +6,10 @@ from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._predictor import Predictor
-from nas_assistant.predictors._target import from_target, to_target
+from nas_assistant.predictors._target import TARGET_SPREAD, from_target, to_target
 
 __all__ = [
+    "TARGET_SPREAD",
     "Calibration",
     "GaussianMixture",
     "MixtureOfExperts",

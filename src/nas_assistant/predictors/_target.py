@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import torch
 
-_CENTRE, _SPREAD = 2.4, 0.3
-"""About the mean and standard deviation of ``-log(1 - accuracy)`` over the benchmarks' networks."""
+# About the mean and the standard deviation of -log(1 - accuracy) over the benchmarks' networks.
+_CENTRE = 2.4
+TARGET_SPREAD = 0.3
 
 
 def to_target(accuracy: torch.Tensor) -> torch.Tensor:
     """``-log(error)``, standardised: as many numbers between 90 % and 95 % as between 80 % and 90 %."""
-    return (-torch.log((1.0 - accuracy).clamp_min(1e-4)) - _CENTRE) / _SPREAD
+    return (-torch.log((1.0 - accuracy).clamp_min(1e-4)) - _CENTRE) / TARGET_SPREAD
 
 
 def from_target(target: torch.Tensor) -> torch.Tensor:
     """Inverse of :func:`to_target`, in [0, 1]."""
-    return (1.0 - torch.exp(-(target * _SPREAD + _CENTRE))).clamp(0.0, 1.0)
+    return (1.0 - torch.exp(-(target * TARGET_SPREAD + _CENTRE))).clamp(0.0, 1.0)

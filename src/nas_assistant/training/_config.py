@@ -16,29 +16,35 @@ class TrainingConfig:
         held_out: Networks that no step sees; half calibrate the intervals, half are tested on.
         seed: Of the split, the initial weights, the dropout and the order.
         encoder_steps: Steps of the unsupervised training.
-        batch: Graphs of one unsupervised step, each seen as two views.
+        supervised_steps: Steps of the encoder's fine-tuning on labels; 0 leaves it unsupervised.
+        width_octave: What a doubling of all widths adds to ``-log(error)``. From the narrowest to the widest
+            network of Channel-Bench-Macro, two octaves, the error falls from 8.30 % to 6.38 % (ResNet) and
+            from 10.71 % to 8.34 % (MobileNet): 0.13 an octave in either.
+        batch: Graphs of one step; without labels each is seen as two views.
         contrastive: Weight of the contrastive loss, ``beta_0``.
         reconstruction: Weight of the reconstruction loss, ``beta_1``.
         label_scale: Spectral distance at which a soft label falls to ``1/e``.
         learning_rate: Highest rate of either training; a cosine brings it to 0.
         components: Components of the Gaussian mixture, and experts.
         regressor_epochs: Passes of the experts over the labelled vectors.
-        save_every: Unsupervised steps between two saved states.
+        save_every: Steps between two saved states.
     """
 
     family: str = "nb101"
-    networks: int = 12_000
-    held_out: int = 2_000
+    networks: int = 10_500
+    held_out: int = 500
     seed: int = 0
-    encoder_steps: int = 1_000
+    encoder_steps: int = 150
+    supervised_steps: int = 600
+    width_octave: float = 0.13
     batch: int = 64
     contrastive: float = 1.0
-    reconstruction: float = 0.05
+    reconstruction: float = 0.1
     label_scale: float = 0.01
     learning_rate: float = 1e-3
     components: int = 50
     regressor_epochs: int = 60
-    save_every: int = 50
+    save_every: int = 25
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from nas_assistant.encoders import (
     temperature_at,
 )
 from nas_assistant.training._config import TrainingConfig
-from nas_assistant.training._state import TrainingState
+from nas_assistant.training._state import TrainingState, warm_cosine
 
 _REBUILT_NODES = 16
 """Nodes of each graph that a step rebuilds, drawn at random."""
@@ -82,11 +81,11 @@ def train_encoder(
         chosen = rng.choice(len(graphs), size=min(config.batch, len(graphs)), replace=False)
         progress = step / config.encoder_steps
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * _warm_cosine(progress)
+            group["lr"] = config.learning_rate * warm_cosine(progress)
         contrastive, rebuilt = model.losses(GraphBatch.collate([graphs[i] for i in chosen]), config, progress)
         loss = config.contrastive * contrastive + config.reconstruction * rebuilt
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         state.step = step + 1
@@ -96,8 +95,3 @@ def train_encoder(
             values = {"contrastive": float(contrastive.detach()), "reconstruction": float(rebuilt.detach())}
             report(state.step, config.encoder_steps, values)
     return model.encoder.eval()
-
-
-def _warm_cosine(progress: float, warm: float = 0.05) -> float:
-    rise = min((progress + 1e-3) / warm, 1.0)
-    return rise * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -37,9 +37,9 @@ def train_experts(
         rate = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / config.regressor_epochs))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        for chosen in torch.randperm(len(vectors), generator=generator).split(_BATCH):
+        for chosen in torch.split(torch.randperm(len(vectors), generator=generator), _BATCH):
             loss = F.smooth_l1_loss(experts(vectors[chosen], gates[chosen]), targets[chosen])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     return experts.eval()

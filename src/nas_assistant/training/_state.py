@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,9 @@ class TrainingState:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step = int(metadata["step"])
         return True
+
+
+def warm_cosine(progress: float, warm: float = 0.05) -> float:
+    """Share of the highest learning rate: a short linear rise, then a cosine to 0."""
+    rise = min((progress + 1e-3) / warm, 1.0)
+    return rise * 0.5 * (1.0 + math.cos(math.pi * progress))

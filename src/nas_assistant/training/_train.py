@@ -28,6 +28,7 @@ from nas_assistant.training._cache import GraphSet, load_graphs
 from nas_assistant.training._config import TrainingConfig
 from nas_assistant.training._encoder import train_encoder
 from nas_assistant.training._regressor import train_experts
+from nas_assistant.training._supervised import fine_tune_encoder
 
 Progress = Callable[[str, int, int, str], None]
 """Called with the stage, what is done of it, its total, and a remark."""
@@ -47,8 +48,9 @@ def train(
 ) -> Predictor:
     """Train a predictor and write its checkpoint.
 
-    Extraction of graphs, unsupervised encoder, Gaussian mixture, mixture of experts, intervals. Interrupted
-    at any moment, the same call goes on: graphs come from the cache, the encoder from its last saved state.
+    Extraction of graphs, encoder without and then with labels, Gaussian mixture, mixture of experts,
+    intervals. Interrupted at any moment, the same call goes on: graphs come from the cache, the encoder from
+    its last saved state.
 
     Args:
         out: Folder of the checkpoint; the state of the training lies in its subfolder ``state``.
@@ -77,13 +79,12 @@ def train(
         progress=lambda done, total: report("graphs", done, total, ""),
     )
     learned, calibrating, testing = split(graphs, config)
-    encoder = train_encoder(
-        list(learned.graphs),
-        config,
-        out / "state",
-        lambda step, total, values: report(
-            "encoder", step, total, " ".join(f"{name} {value:.3f}" for name, value in values.items())
-        ),
+    state = out / "state"
+    unlabelled = list(learned.graphs)
+    encoder = train_encoder(unlabelled, config, state / "unsupervised", _reporter(report, "encoder"))
+    labels = torch.from_numpy(learned.accuracies).float()
+    encoder = fine_tune_encoder(
+        encoder, unlabelled, labels, config, state / "supervised", _reporter(report, "fine-tuning")
     )
     predictor = _fit_heads(encoder, learned, calibrating, config, report)
     metadata = {
@@ -144,6 +145,13 @@ def _fit_heads(
         quantiles=quantiles,
     )
     return Predictor(encoder, mixture, experts, calibration)
+
+
+def _reporter(report: Progress, stage: str) -> Callable[[int, int, dict[str, float]], None]:
+    def tell(step: int, total: int, values: dict[str, float]) -> None:
+        report(stage, step, total, " ".join(f"{name} {value:.3f}" for name, value in values.items()))
+
+    return tell
 
 
 def _accuracies(predictor: Predictor, graphs: GraphSet) -> npt.NDArray[np.float64]:

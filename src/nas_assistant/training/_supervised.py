@@ -1,0 +1,100 @@
+"""Fine-tuning of the encoder on labels, with widths varied so that it knows more than the family's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nas_assistant.encoders import GraphArrays, GraphBatch, GraphEncoder, widen_batch
+from nas_assistant.predictors import TARGET_SPREAD, to_target
+from nas_assistant.training._config import TrainingConfig
+from nas_assistant.training._state import TrainingState, warm_cosine
+
+Report = Callable[[int, int, dict[str, float]], None]
+
+
+class SupervisedEncoder(nn.Module):
+    """The encoder with a linear head that only its fine-tuning needs."""
+
+    def __init__(self, encoder: GraphEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.width, 1)
+
+    def forward(self, batch: GraphBatch) -> torch.Tensor:
+        """Targets, ``(graphs,)``."""
+        return torch.as_tensor(self.head(self.encoder(batch)).squeeze(1))
+
+
+def ranking_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Pairwise logistic loss (Burges et al. 2005, "Learning to Rank using Gradient Descent", section 3)."""
+    order = torch.sign(targets[:, None] - targets[None, :])
+    margins = (scores[:, None] - scores[None, :]) * order
+    return torch.as_tensor(F.softplus(-margins)[order != 0].mean())
+
+
+def fine_tune_encoder(
+    encoder: GraphEncoder,
+    graphs: list[GraphArrays],
+    accuracies: torch.Tensor,
+    config: TrainingConfig,
+    folder: Path,
+    report: Report | None = None,
+) -> GraphEncoder:
+    """Fit the encoder to labels, or go on from the state in ``folder``.
+
+    Half of the graphs of a step are seen with all their widths scaled by one random factor. Their target
+    moves by ``config.width_octave`` of ``-log(error)`` an octave, so that the encoder learns an effect of
+    width that one benchmark of fixed widths cannot show it.
+
+    Args:
+        encoder: Trained without labels.
+        graphs: Labelled graphs.
+        accuracies: ``(graphs,)``, in [0, 1].
+        config: Settings.
+        folder: Where the state is kept.
+        report: Called after each step with the step, the total and the losses.
+    """
+    torch.manual_seed(config.seed)
+    model = SupervisedEncoder(encoder)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+    state = TrainingState(model, optimizer)
+    fingerprint = {**config.to_json(), "graphs": len(graphs), "stage": "supervised"}
+    state.restore(folder, fingerprint)
+    targets = to_target(accuracies)
+    model.train()
+    for step in range(state.step, config.supervised_steps):
+        rng = np.random.default_rng([config.seed, 1, step])
+        torch.manual_seed(int(rng.integers(2**31)))
+        chosen = rng.choice(len(graphs), size=min(config.batch, len(graphs)), replace=False)
+        octaves = torch.from_numpy(_octaves(rng, len(chosen)))
+        batch = GraphBatch.collate([graphs[i] for i in chosen])
+        batch = replace(batch, sizes=widen_batch(batch, octaves))
+        wanted = targets[chosen] + octaves * config.width_octave / TARGET_SPREAD
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * warm_cosine(step / config.supervised_steps)
+        scores = model(batch)
+        error, ranking = F.smooth_l1_loss(scores, wanted), ranking_loss(scores, wanted)
+        optimizer.zero_grad()
+        torch.autograd.backward(error + 0.5 * ranking)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        state.step = step + 1
+        if state.step % config.save_every == 0 or state.step == config.supervised_steps:
+            state.save(folder, fingerprint)
+        if report is not None:
+            values = {"error": float(error.detach()), "ranking": float(ranking.detach())}
+            report(state.step, config.supervised_steps, values)
+    return model.encoder.eval()
+
+
+def _octaves(rng: np.random.Generator, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Doublings of the width: none for half of the graphs, -4.5 to 1 for the others."""
+    shifts = rng.uniform(-4.5, 1.0, count) * (rng.random(count) < 0.5)
+    return shifts.astype(np.float32)
