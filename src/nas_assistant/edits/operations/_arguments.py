@@ -7,9 +7,14 @@ from nas_assistant.edits._replace import Replacement
 
 
 def set_argument(context: EditContext, layer: LayerCall, name: str, text: str) -> Replacement | None:
-    """Give an argument a value: in its place, or as a new keyword behind the last argument."""
+    """Give an argument a value: in its place, or as a new keyword behind the last argument.
+
+    ``text`` is a number, or a tuple in parentheses.
+    """
     argument = layer.arguments.get(name)
     if argument is not None:
+        if text.startswith("(") and argument.value.lpar:  # the parentheses are not part of a tuple's span
+            text = text[1:-1]
         return Replacement(*context.tree.span(argument.value), text)
     if not layer.call.args or any(item.star for item in layer.call.args):
         return None

@@ -8,7 +8,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import take_away
 from nas_assistant.edits.operations._text import is_output, same
-from nas_assistant.graphs import Operation
+from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 
 def drop_sites(
@@ -22,6 +22,8 @@ def drop_sites(
             continue
         if is_output(context, layer) and not all(node.op is Operation.DROPOUT for node in layer.nodes):
             continue
+        if context.torch and any(_meets_in_place(context, node) for node in layer.nodes):
+            continue
         replacements = take_away(context, layer)
         if replacements is None:
             continue
@@ -33,3 +35,12 @@ def drop_sites(
             introduces=frozenset({Operation.IDENTITY.value}) if replacements[0].text else frozenset(),
             relevant=tuple(node.id for node in layer.nodes),
         )
+
+
+def _meets_in_place(context: EditContext, node: Node) -> bool:
+    """Whether an activation would work on a tensor that others still need, if it works in place."""
+    source = context.graph.nodes[node.inputs[0]]
+    shared = len(context.users.get(source.id, [])) > 1 or source.op in ACTIVATIONS
+    return shared and any(
+        context.graph.nodes[user].op in ACTIVATIONS for user in context.users.get(node.id, [])
+    )

@@ -52,18 +52,23 @@ def reads(context: EditContext, layer: LayerCall) -> frozenset[int]:
 
 
 def dimensions(layer: LayerCall) -> int | None:
-    """2 for feature maps, 1 for sequences; 0 for plain vectors; None when its uses differ."""
-    ranks = {len(node.output_shape) for node in layer.main}
-    return ranks.pop() - 1 if len(ranks) == 1 else None
+    """2 behind a convolution of feature maps, 0 behind a dense layer of plain vectors, otherwise None."""
+    ranks = {len(node.output_shape) - 1 for node in layer.main}
+    rank = ranks.pop() if len(ranks) == 1 else None
+    dense = layer.kind.role == "dense"
+    return rank if rank == (0 if dense else 2) else None
 
 
 def norm(context: EditContext, layer: LayerCall) -> Written | None:
     """A batch normalisation for the output of a layer."""
+    rank = dimensions(layer)
+    if rank is None:
+        return None
     if not context.torch:
         name, imports = context.imports.name("BatchNormalization")
         return f"{name}()", imports
-    width, rank = channels(context, layer), dimensions(layer)
-    if width is None or rank not in (0, 2):
+    width = channels(context, layer)
+    if width is None:
         return None
     name, imports = context.imports.name("BatchNorm2d" if rank == 2 else "BatchNorm1d")
     return f"{name}({width})", imports

@@ -25,8 +25,6 @@ class AddNorm(BaseEditOperation):
                 context, layer
             ):
                 continue
-            if not context.torch and any(len(node.output_shape) not in (1, 3) for node in layer.main):
-                continue
             if any(_normalised(context, layer)):
                 continue
             written = norm(context, layer)

@@ -60,7 +60,7 @@ class ScaleWidth(BaseEditOperation):
                 nodes = widths[width]
                 edit = self.edit(
                     context, offset, nodes[0].layer,
-                    {"from": width, "to": to, "what": f"channels, in {len(new)} places"}, shape_safe=False,
+                    {"from": width, "to": to, "what": "channels" if len(new) == 1 else f"channels, in {len(new)} places"}, shape_safe=False,
                 )  # fmt: skip
                 yield Change(
                     edit,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
@@ -44,10 +46,16 @@ class SwapPool(BaseEditOperation):
             edit = self.edit(context, start, layer, {"from": found[0].op.value, "to": to.value})
             yield Change(
                 edit,
-                (Replacement(*context.tree.span(call.func), new),),
+                (_renamed(context, call, new),),
                 introduces=frozenset({to.value}),
                 relevant=tuple(node.id for node in found),
             )
+
+
+def _renamed(context: EditContext, call: cst.Call, new: str) -> Replacement:
+    if not call.args:  # Keras: MaxPooling2D has a default size, AveragePooling2D in some releases none
+        return Replacement(*context.tree.span(call), f"{new}(2)")
+    return Replacement(*context.tree.span(call.func), new)
 
 
 def _other(name: str) -> str:

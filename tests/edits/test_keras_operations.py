@@ -1,0 +1,205 @@
+"""Operations on Keras source, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+FUNCTIONAL = """\
+from tensorflow.keras import Model
+from tensorflow.keras.layers import *
+
+inputs = Input((32, 32, 3))
+x = Conv2D(16, (3, 3), activation="relu")(inputs)  # first
+x = MaxPooling2D()(x)
+x = Conv2D(16, 3, padding="same")(x)
+x = BatchNormalization()(x)
+x = ReLU()(x)
+x = Flatten()(x)
+x = Dropout(0.5)(x)
+x = Dense(units=32, activation='relu')(x)
+x = Dense(32, activation='relu')(x)
+model = Model(inputs, Dense(10, activation="softmax")(x))
+"""
+
+FUNCTIONAL_GOLDEN = [
+    (
+        ("widen", "conv2d", {"to": 24}),
+        [
+            '-x = Conv2D(16, (3, 3), activation="relu")(inputs)  # first',
+            '+x = Conv2D(24, (3, 3), activation="relu")(inputs)  # first',
+        ],
+    ),
+    (
+        ("narrow", "dense", {"to": 24}),
+        ["-x = Dense(units=32, activation='relu')(x)", "+x = Dense(units=24, activation='relu')(x)"],
+    ),
+    (
+        ("change_activation", "conv2d", {"to": "gelu"}),
+        [
+            '-x = Conv2D(16, (3, 3), activation="relu")(inputs)  # first',
+            '+x = Conv2D(16, (3, 3), activation="gelu")(inputs)  # first',
+        ],
+    ),
+    (("change_activation", "re_lu", {"to": "swish"}), ["-x = ReLU()(x)", '+x = Activation("swish")(x)']),
+    (
+        ("change_kernel", "conv2d_1", {"to": "5x5"}),
+        ['-x = Conv2D(16, 3, padding="same")(x)', '+x = Conv2D(16, 5, padding="same")(x)'],
+    ),
+    (
+        ("change_kernel", "conv2d", {"to": "5x5"}),
+        [
+            '-x = Conv2D(16, (3, 3), activation="relu")(inputs)  # first',
+            '+x = Conv2D(16, (5, 5), activation="relu")(inputs)  # first',
+        ],
+    ),
+    (
+        ("change_stride", "conv2d_1", {"to": 2}),
+        ['-x = Conv2D(16, 3, padding="same")(x)', '+x = Conv2D(16, 3, padding="same", strides=2)(x)'],
+    ),
+    (("add_norm", "conv2d", {}), ["+x = BatchNormalization()(x)"]),
+    (("add_dropout", "max_pooling2d", {}), ["+x = SpatialDropout2D(0.1)(x)"]),
+    (("drop_norm", "batch_normalization", {}), ["-x = BatchNormalization()(x)"]),
+    (("drop_dropout", "dropout", {}), ["-x = Dropout(0.5)(x)"]),
+    (("remove_layer", "dense_1", {}), ["-x = Dense(32, activation='relu')(x)"]),
+    (("repeat_layer", "dense_1", {}), ["+x = Dense(32, activation='relu')(x)"]),
+    (
+        ("insert_block", "conv2d_1", {"block": "conv-bn"}),
+        [
+            "+x = ReLU()(x)",
+            '+x = Conv2D(16, 3, padding="same", use_bias=False)(x)',
+            "+x = BatchNormalization()(x)",
+        ],
+    ),
+    (
+        ("add_skip", "conv2d_1", {}),
+        ['-x = Conv2D(16, 3, padding="same")(x)', '+x = Conv2D(16, 3, padding="same")(x) + x'],
+    ),
+    (("swap_pool", "max_pooling2d", {}), ["-x = MaxPooling2D()(x)", "+x = AveragePooling2D(2)(x)"]),
+    (
+        ("swap_conv", "conv2d_1", {}),
+        ['-x = Conv2D(16, 3, padding="same")(x)', '+x = SeparableConv2D(16, 3, padding="same")(x)'],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines"), FUNCTIONAL_GOLDEN, ids=[f"{a[0]}-{a[1]}" for a, _ in FUNCTIONAL_GOLDEN]
+)
+def test_functional(
+    keras_bench: Callable, wanted: tuple[str, str, dict[str, object]], lines: list[str]
+) -> None:
+    operation, layer, arguments = wanted
+    assert keras_bench(FUNCTIONAL).edited(operation, layer, **arguments) == lines
+
+
+SEQUENTIAL = """\
+import keras
+from keras import layers
+
+
+def model():
+    net = keras.Sequential([
+        keras.Input((32, 32, 3)),
+        layers.Conv2D(8, 3, activation="relu"),  # first
+        layers.MaxPooling2D(2),
+    ])
+    net.add(layers.Conv2D(16, 3, activation="relu"))
+    net.add(layers.GlobalAveragePooling2D())
+    net.add(layers.Dropout(0.2))
+    net.add(layers.Dense(10))
+    return net
+"""
+
+SEQUENTIAL_GOLDEN = [
+    (("add_norm", "conv2d", {}), ["+        layers.BatchNormalization(),"]),
+    (("add_norm", "conv2d_1", {}), ["+    net.add(layers.BatchNormalization())"]),
+    (("drop_dropout", "dropout", {}), ["-    net.add(layers.Dropout(0.2))"]),
+    (
+        ("insert_block", "conv2d_1", {"block": "separable"}),
+        [
+            '+    net.add(layers.SeparableConv2D(16, 3, padding="same", use_bias=False))',
+            "+    net.add(layers.BatchNormalization())",
+            "+    net.add(layers.ReLU())",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines"), SEQUENTIAL_GOLDEN, ids=[f"{a[0]}-{a[1]}" for a, _ in SEQUENTIAL_GOLDEN]
+)
+def test_sequential(
+    keras_bench: Callable, wanted: tuple[str, str, dict[str, object]], lines: list[str]
+) -> None:
+    operation, layer, arguments = wanted
+    assert keras_bench(SEQUENTIAL).edited(operation, layer, **arguments) == lines
+
+
+SUBCLASSED = """\
+import tensorflow as tf
+from tensorflow.keras.layers import Conv2D, Dense, GlobalAveragePooling2D
+
+
+class Net(tf.keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv = Conv2D(8, 3)
+        self.same = Conv2D(8, 3, padding="same")
+        self.pool = GlobalAveragePooling2D()
+        self.head = Dense(10)
+
+    def call(self, x):
+        x = tf.nn.relu(self.conv(x))
+        x = tf.nn.relu(self.same(x))
+        return self.head(self.pool(x))
+"""
+
+SUBCLASSED_GOLDEN = [
+    (
+        ("add_norm", "conv2d", {}),
+        [
+            "-        self.conv = Conv2D(8, 3)",
+            "+        self.conv = tf.keras.Sequential([Conv2D(8, 3), tf.keras.layers.BatchNormalization()])",
+        ],
+    ),
+    (
+        ("add_skip", "conv2d_1", {}),
+        ["-        x = tf.nn.relu(self.same(x))", "+        x = tf.nn.relu(self.same(x) + x)"],
+    ),
+    (
+        ("widen", "conv2d", {"to": 12}),
+        ["-        self.conv = Conv2D(8, 3)", "+        self.conv = Conv2D(12, 3)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines"), SUBCLASSED_GOLDEN, ids=[f"{a[0]}-{a[1]}" for a, _ in SUBCLASSED_GOLDEN]
+)
+def test_subclassed(
+    keras_bench: Callable, wanted: tuple[str, str, dict[str, object]], lines: list[str]
+) -> None:
+    operation, layer, arguments = wanted
+    assert keras_bench(SUBCLASSED, entry="Net").edited(operation, layer, **arguments) == lines
+
+
+def test_residual_partners_widen_together(keras_bench: Callable) -> None:
+    source = """\
+from keras import Input, Model, layers
+
+inputs = Input((8, 8, 3))
+stem = layers.Conv2D(8, 3, padding="same")(inputs)
+x = layers.Conv2D(8, 3, padding="same")(stem)
+x = layers.Add()([x, stem])
+x = layers.GlobalAveragePooling2D()(x)
+model = Model(inputs, layers.Dense(10)(x))
+"""
+    lines = keras_bench(source, shape=(8, 8, 3)).edited("widen", to=12)
+    assert [line for line in lines if line[0] == "+"] == [
+        '+stem = layers.Conv2D(12, 3, padding="same")(inputs)',
+        '+x = layers.Conv2D(12, 3, padding="same")(stem)',
+    ]

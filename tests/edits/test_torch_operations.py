@@ -1,0 +1,330 @@
+"""Each operation on PyTorch source, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nas_assistant.edits import list_operations
+
+SEQUENTIAL = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 16, kernel_size=3, padding=1),  # first
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),  # 32 -> 16
+            nn.Conv2d(16, 16, (3, 3), padding="same"),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),
+        )
+        self.pool = nn.AdaptiveAvgPool2d(2)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden
+        self.out = nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.pool(self.features(x))
+        x = torch.flatten(x, 1)
+        x = self.drop(torch.tanh(self.fc(x)))
+        return self.out(x)
+"""
+
+GOLDEN = [
+    (
+        ("widen", "features.0", {"to": 24}),
+        [
+            "-            nn.Conv2d(3, 16, kernel_size=3, padding=1),  # first",
+            "+            nn.Conv2d(3, 24, kernel_size=3, padding=1),  # first",
+            '-            nn.Conv2d(16, 16, (3, 3), padding="same"),',
+            '+            nn.Conv2d(24, 16, (3, 3), padding="same"),',
+        ],
+    ),
+    (
+        ("widen", "features.6", {"to": 48}),
+        [
+            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+            "+            nn.Conv2d(16, 48, 3, stride=2, padding=1), nn.SiLU(),",
+            "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
+            "+        self.fc = nn.Linear(48 * 2 * 2, 32)  # hidden",
+        ],
+    ),
+    (
+        ("narrow", "features.3", {"to": 8}),
+        [
+            '-            nn.Conv2d(16, 16, (3, 3), padding="same"),',
+            "-            nn.BatchNorm2d(16),",
+            '+            nn.Conv2d(16, 8, (3, 3), padding="same"),',
+            "+            nn.BatchNorm2d(8),",
+            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+            "+            nn.Conv2d(8, 24, 3, stride=2, padding=1), nn.SiLU(),",
+        ],
+    ),
+    (
+        ("change_kernel", "features.0", {"to": "5x5"}),
+        [
+            "-            nn.Conv2d(3, 16, kernel_size=3, padding=1),  # first",
+            "+            nn.Conv2d(3, 16, kernel_size=5, padding=2),  # first",
+        ],
+    ),
+    (
+        ("change_kernel", "features.3", {"to": "1x1"}),
+        [
+            '-            nn.Conv2d(16, 16, (3, 3), padding="same"),',
+            '+            nn.Conv2d(16, 16, (1, 1), padding="same"),',
+        ],
+    ),
+    (
+        ("change_activation", "features.1", {"to": "elu"}),
+        ["-            nn.ReLU(inplace=True),", "+            nn.ELU(inplace=True),"],
+    ),
+    (
+        ("change_activation", "tanh", {"to": "gelu"}),
+        [
+            "-        x = self.drop(torch.tanh(self.fc(x)))",
+            "+        x = self.drop(torch.nn.functional.gelu(self.fc(x)))",
+        ],
+    ),
+    (
+        ("change_stride", "features.6", {"to": 1}),
+        [
+            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+            "+            nn.Conv2d(16, 24, 3, stride=1, padding=1), nn.SiLU(),",
+        ],
+    ),
+    (("add_norm", "features.0", {}), ["+            nn.BatchNorm2d(16),"]),
+    (
+        ("add_norm", "fc", {}),
+        [
+            "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
+            "+        self.fc = nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.BatchNorm1d(32))  # hidden",
+        ],
+    ),
+    (("add_dropout", "features.2", {}), ["+            nn.Dropout2d(0.1),"]),
+    (("drop_norm", "features.4", {}), ["-            nn.BatchNorm2d(16),"]),
+    (
+        ("drop_dropout", "drop", {}),
+        ["-        self.drop = nn.Dropout(0.5)", "+        self.drop = nn.Identity()"],
+    ),
+    (
+        ("remove_layer", "features.7", {}),
+        [
+            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+            "+            nn.Conv2d(16, 24, 3, stride=2, padding=1),",
+        ],
+    ),
+    (("remove_layer", "features.3", {}), ['-            nn.Conv2d(16, 16, (3, 3), padding="same"),']),
+    (("repeat_layer", "features.3", {}), ['+            nn.Conv2d(16, 16, (3, 3), padding="same"),']),
+    (
+        ("insert_block", "features.0", {"block": "conv-bn"}),
+        [
+            "+            nn.ReLU(),",
+            "+            nn.Conv2d(16, 16, kernel_size=3, padding=1, bias=False),",
+            "+            nn.BatchNorm2d(16),",
+        ],
+    ),
+    (
+        ("insert_block", "fc", {"block": "dense"}),
+        [
+            "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
+            "+        self.fc = nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.ReLU(), nn.Linear(32, 32))  # hidden",
+        ],
+    ),
+    (
+        ("swap_pool", "features.2", {}),
+        ["-            nn.MaxPool2d(2),  # 32 -> 16", "+            nn.AvgPool2d(2),  # 32 -> 16"],
+    ),
+    (
+        ("swap_conv", "features.6", {}),
+        [
+            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+            "+            nn.Sequential(nn.Conv2d(16, 16, kernel_size=3, stride=2, padding=1, groups=16, bias=False), "
+            "nn.Conv2d(16, 24, kernel_size=1)), nn.SiLU(),",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "lines"), GOLDEN, ids=[f"{a[0]}-{a[1]}" for a, _ in GOLDEN])
+def test_on_a_sequential(
+    torch_bench: Callable, wanted: tuple[str, str, dict[str, object]], lines: list[str]
+) -> None:
+    operation, layer, arguments = wanted
+    assert torch_bench(SEQUENTIAL).edited(operation, layer, **arguments) == lines
+
+
+BLOCKS = """\
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Block(nn.Module):
+    def __init__(self, width, kernel_size=3):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x):
+        return F.relu(self.conv(x))
+
+
+def stage(cfg, layers):
+    channels = 3
+    for entry in cfg:
+        if entry == "M":
+            layers.append(nn.MaxPool2d(2))
+        else:
+            layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU()]
+            channels = entry
+    return nn.Sequential(*layers)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stage = stage([16, "M", 32], [])
+        self.blocks = nn.ModuleList([Block(32) for _ in range(2)])
+        self.last = Block(32)
+        self.conv = nn.Conv2d(32, 32, 1)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.stage(x)
+        for block in self.blocks:
+            x = block(x)
+        x = self.last(x)
+        x = F.relu(self.conv(x))
+        return self.head(x.mean((2, 3)))
+"""
+
+BLOCKS_GOLDEN = [
+    (
+        ("add_skip", "conv", {}),
+        ["-        x = F.relu(self.conv(x))", "+        x = F.relu(self.conv(x) + x)"],
+    ),
+    (
+        ("add_skip", "blocks.0.conv", {}),
+        ["-        return F.relu(self.conv(x))", "+        return F.relu(self.conv(x) + x)"],
+    ),
+    (
+        ("change_repeats", "range", {"to": 3}),
+        [
+            "-        self.blocks = nn.ModuleList([Block(32) for _ in range(2)])",
+            "+        self.blocks = nn.ModuleList([Block(32) for _ in range(3)])",
+        ],
+    ),
+    (
+        ("repeat_entry", "entry 3", {}),
+        [
+            '-        self.stage = stage([16, "M", 32], [])',
+            '+        self.stage = stage([16, "M", 32, 32], [])',
+        ],
+    ),
+    (
+        ("scale_width", "blocks.0.conv", {"to": 48}),
+        [
+            '-        self.stage = stage([16, "M", 32], [])',
+            "-        self.blocks = nn.ModuleList([Block(32) for _ in range(2)])",
+            "-        self.last = Block(32)",
+            "-        self.conv = nn.Conv2d(32, 32, 1)",
+            "-        self.head = nn.Linear(32, 10)",
+            '+        self.stage = stage([16, "M", 48], [])',
+            "+        self.blocks = nn.ModuleList([Block(48) for _ in range(2)])",
+            "+        self.last = Block(48)",
+            "+        self.conv = nn.Conv2d(48, 48, 1)",
+            "+        self.head = nn.Linear(48, 10)",
+        ],
+    ),
+    (
+        ("repeat_layer", "last", {}),
+        ["-        self.last = Block(32)", "+        self.last = nn.Sequential(Block(32), Block(32))"],
+    ),
+    (
+        ("add_norm", "stage.0", {}),
+        [
+            "-            layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.ReLU()]",
+            "+            layers += [nn.Conv2d(channels, entry, 3, padding=1), nn.BatchNorm2d(entry), nn.ReLU()]",
+        ],
+    ),
+    (
+        ("add_dropout", "stage.2", {}),
+        ["+            layers.append(nn.Dropout2d(0.1))"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "lines"), BLOCKS_GOLDEN, ids=[f"{a[0]}-{a[1]}" for a, _ in BLOCKS_GOLDEN])
+def test_on_blocks_and_lists(
+    torch_bench: Callable, wanted: tuple[str, str, dict[str, object]], lines: list[str]
+) -> None:
+    operation, layer, arguments = wanted
+    assert torch_bench(BLOCKS).edited(operation, layer, **arguments) == lines
+
+
+def test_every_operation_has_a_golden_edit() -> None:
+    assert {wanted[0] for wanted, _ in (*GOLDEN, *BLOCKS_GOLDEN)} == set(list_operations())
+
+
+def test_the_output_layer_and_the_input_stay(torch_bench: Callable) -> None:
+    bench = torch_bench(SEQUENTIAL)
+    for edit in bench.edits:
+        assert not (edit.operation in ("widen", "narrow", "remove_layer") and edit.layer == "out")
+
+
+def test_an_indexed_container_keeps_its_positions(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace(
+        "self.pool(self.features(x))", "self.pool(self.features(x))\n        self.features[3]"
+    )
+    lines = torch_bench(source).edited("drop_norm", "features.4")
+    assert lines == ["-            nn.BatchNorm2d(16),", "+            nn.Identity(),"]
+
+
+def test_a_layer_whose_attributes_are_read_is_not_wrapped(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace(
+        "        self.out =", "        nn.init.zeros_(self.fc.bias)\n        self.out ="
+    )
+    edits = torch_bench(source).edits
+    assert not [
+        edit for edit in edits if edit.layer == "fc" and edit.operation in ("add_norm", "insert_block")
+    ]
+    assert [edit for edit in edits if edit.layer == "fc" and edit.operation == "widen"]
+
+
+def test_an_import_is_added_where_none_names_the_class(torch_bench: Callable) -> None:
+    source = """\
+from torch.nn import Conv2d, Module, Sequential
+from torch import relu
+
+
+class Net(Module):
+    def __init__(self):
+        super().__init__()
+        self.body = Sequential(Conv2d(3, 8, 3), Conv2d(8, 4, 3))
+
+    def forward(self, x):
+        return relu(self.body(x)).mean((2, 3))
+"""
+    lines = torch_bench(source).edited("add_norm", "body.0")
+    assert lines == [
+        "+from torch import nn",
+        "-        self.body = Sequential(Conv2d(3, 8, 3), Conv2d(8, 4, 3))",
+        "+        self.body = Sequential(Conv2d(3, 8, 3), nn.BatchNorm2d(8), Conv2d(8, 4, 3))",
+    ]
+
+
+def test_columns_count_bytes(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace("self.fc = ", 'self.näme = "ü"; self.fc = ')
+    assert torch_bench(source).edited("widen", "fc", to=48)[2].endswith("nn.Linear(24 * 2 * 2, 48)  # hidden")
+
+
+def test_line_breaks_of_windows_are_kept(torch_bench: Callable) -> None:
+    bench = torch_bench(SEQUENTIAL.replace("\n", "\r\n"))
+    edit = next(edit for edit in bench.edits if (edit.operation, edit.layer) == ("add_norm", "features.0"))
+    text = bench.apply(edit)
+    assert text.count("\n") == text.count("\r\n") == SEQUENTIAL.count("\n") + 1
