@@ -35,6 +35,9 @@ MASKED = len(Operation)
 """Index of the dummy operation of a masked node (Mishra 2023, section 2.2)."""
 
 _OPERATION_INDEX = {op: index for index, op in enumerate(Operation)}
+_MATRIX_OPERATIONS = torch.tensor(
+    [_OPERATION_INDEX[op] for op in (Operation.CONV, Operation.CONV_TRANSPOSE, Operation.DENSE)]
+)
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,11 @@ def widen_batch(batch: GraphBatch, octaves: torch.Tensor) -> torch.Tensor:
     shift = octaves[batch.graph]
     hidden = sizes[:, :2] > _log(15, 512)
     sizes[:, :2] += hidden * shift[:, None] / math.log2(512)
+    # A convolution's weight grows with both its channel counts, a normalisation's with one.
+    matrix = torch.isin(batch.categories[:, 0], _MATRIX_OPERATIONS)
+    dimensions = torch.where(matrix, hidden.sum(dim=1), hidden[:, 1].long())
     weight = SIZES.index("weight")
-    sizes[:, weight] += (sizes[:, weight] > 0) * hidden.sum(dim=1) * shift / math.log2(512 * 512 * 9)
+    sizes[:, weight] += (sizes[:, weight] > 0) * dimensions * shift / math.log2(512 * 512 * 9)
     return sizes
 
 
