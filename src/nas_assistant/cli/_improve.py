@@ -98,7 +98,11 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bars
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, console=console(stderr=True), transient=True) as bars:
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield _print_round
+        return
+    with Bars(*columns, console=screen, transient=True) as bars:
         task = bars.add_task("building the model and loading the predictor", total=None)
 
         def show(state: Progress) -> None:
@@ -110,6 +114,13 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             bars.update(task, description=text, completed=round(done, 2), total=state.max_iterations)
 
         yield show
+
+
+def _print_round(state: Progress) -> None:
+    if state.candidate is None:
+        typer.echo(
+            f"Round {state.iteration}: best so far {state.best:.4f}, target {state.target:.4f}", err=True
+        )
 
 
 def _print_result(result: Result) -> None:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import torch
+
+from nas_assistant.edits import apply_edits, legal_edits
+from nas_assistant.encoders import EncoderConfig, GraphEncoder
+from nas_assistant.generators import BaseGenerator, Proposal, Request
+from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor
+
+NET = '''\
+"""A network for the tests."""
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.act1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)  # the second
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.conv2(self.act1(self.conv1(x)))
+        return self.head(self.pool(x).flatten(1))
+'''
+
+
+class RandomEdits(BaseGenerator):
+    """Proposes legal edits drawn at random; the second of each round is the file as it is."""
+
+    name = "random-edits"
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def propose(self, request: Request) -> list[Proposal]:
+        self.requests.append(request)
+        found = legal_edits(request.source, request.graph, framework=request.framework, shape_safe=True)
+        chosen = random.Random(request.seed).sample(found, min(request.count, len(found)))
+        proposals = []
+        for edit in chosen:
+            source = apply_edits(request.source, [edit], request.graph, framework=request.framework)
+            proposals.append(Proposal(source, (edit.because("a test"),)))
+        proposals[1:2] = [Proposal(request.source, explanation=("nothing",))]
+        return proposals
+
+
+class Scripted(BaseGenerator):
+    """Proposes given sources, a list a round; a function makes them from the request's source."""
+
+    name = "scripted"
+
+    def __init__(self, *rounds: list[Callable[[str], str]]) -> None:
+        self.rounds = list(rounds)
+
+    def propose(self, request: Request) -> list[Proposal]:
+        if not self.rounds:
+            return []
+        changes = self.rounds.pop(0)
+        return [Proposal(change(request.source), explanation=("a change",)) for change in changes]
+
+
+def make_predictor() -> Predictor:
+    """An untrained predictor: sure of nothing, but the same every time."""
+    torch.manual_seed(0)
+    encoder = GraphEncoder(EncoderConfig()).eval()
+    means = torch.randn(4, encoder.width)
+    mixture = GaussianMixture(means, torch.full((4,), -1.3863), 1.0)
+    quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
+    calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
+    return Predictor(encoder, mixture, MixtureOfExperts(encoder.width, 4).eval(), calibration, {})

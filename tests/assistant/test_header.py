@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff, strip_header
+
+HEADER = [gain_line(0.8539, 0.8646), comment("widen conv1")]
+
+
+def test_the_first_line_is_that_of_the_thesis() -> None:
+    assert HEADER[0] == "# NAS - Assist (Performance Gain 0.8539 -> 0.8646 (CIFAR-10 Based))"
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        ("", '"""Docstring."""\nfrom __future__ import annotations\nx = 1\n'),
+        ("#!/usr/bin/env python\n", "x = 1\n"),
+        ("#!/usr/bin/env python\n# -*- coding: utf-8 -*-\n", "x = 1\n"),
+        ("# -*- coding: utf-8 -*-\n", "# a comment\nx = 1\n"),
+        ("", "# coding is fun, says a comment\nx = 1\n"),
+        ("", "x = 1"),
+        ("", ""),
+    ],
+)
+def test_the_header_comes_after_what_has_to_stay_first(first: str, rest: str) -> None:
+    text = add_header(first + rest, HEADER)
+    assert text == first + "".join(line + "\n" for line in HEADER) + rest
+    assert strip_header(text) == first + rest
+    ast.parse(text)
+
+
+def test_a_second_run_replaces_the_header() -> None:
+    once = add_header('"""Doc."""\nx = 1\n', HEADER)
+    twice = add_header(once, [gain_line(0.1, 0.2)])
+    assert twice == f'{gain_line(0.1, 0.2)}\n"""Doc."""\nx = 1\n'
+
+
+def test_line_ends_stay_as_they_are() -> None:
+    assert add_header("x = 1\r\ny = 2\r\n", HEADER[:1]) == f"{HEADER[0]}\r\nx = 1\r\ny = 2\r\n"
+
+
+def test_a_comment_cannot_become_code() -> None:
+    line = comment("first\nimport os\r\x0cos.remove()\x1b[2J")
+    assert len(line.splitlines()) == 1 and line.isprintable()
+
+
+@pytest.mark.parametrize(("before", "after"), [("a\nb\n", "a\nc\n"), ("a\nb", "a\nc"), ("a\nb", "a\nb\nc\n")])
+def test_patch_reads_the_diff(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(before)
+    diff = make_diff(before, after, "model.py", HEADER)
+    assert diff.startswith("\n".join(HEADER) + "\n--- a/model.py\n")
+    try:
+        done = subprocess.run(["patch", "-p1"], input=diff, text=True, cwd=tmp_path, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("patch is not installed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert path.read_text() == after

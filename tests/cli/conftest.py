@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result
+from typer.testing import CliRunner
+
+from nas_assistant.cli import app
+from nas_assistant.encoders import EncoderConfig, GraphEncoder
+from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor
+
+NET = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.act = nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.pool(self.act(self.conv(x))).flatten(1))
+"""
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained predictor, the same every time."""
+    torch.manual_seed(0)
+    encoder = GraphEncoder(EncoderConfig()).eval()
+    mixture = GaussianMixture(torch.randn(4, encoder.width), torch.full((4,), -1.3863), 1.0)
+    quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
+    calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    Predictor(encoder, mixture, MixtureOfExperts(encoder.width, 4).eval(), calibration, {}).save(folder)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model.py"
+    path.write_text(NET)
+    return path
+
+
+@pytest.fixture
+def run() -> Callable[..., Result]:
+    """Runs the command line in this process."""
+
+    def run(*arguments: str | Path) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def refused(run: Callable[..., Result]) -> Callable[..., str]:
+    """Runs what must be bad input, and gives the one line that it prints."""
+
+    def refused(*arguments: str | Path) -> str:
+        result = run(*arguments)
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        lines = result.stderr.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("Error: "), result.stderr
+        return lines[0]
+
+    return refused

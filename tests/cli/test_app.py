@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+COMMANDS = ("improve", "predict", "relevance", "graph", "compare", "data", "doctor")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run: Callable[..., Result], command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0 and "Usage" in result.stdout
+
+
+def test_the_contract_s_options(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    text = run("improve", "--help").stdout
+    names = (
+        "entry data input-shape threshold gain max-iterations generator model base-url max-params max-flops"
+    )
+    for name in (*names.split(), "allow-ops", "seed", "run-dir", "resume", "json"):
+        assert f"--{name} " in text, name
+
+
+def test_usage_errors_are_exit_code_2(run: Callable[..., Result]) -> None:
+    for arguments in (("predict", "--nonsense"), ("nonsense",), ("predict",)):
+        assert run(*arguments).exit_code == 2
+
+
+def test_help_does_not_load_a_framework() -> None:
+    code = (
+        "import sys; from nas_assistant.cli import app\n"
+        "try: app(['improve', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'tensorflow', 'libcst', 'numpy')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_improve_prints_the_diff_and_leaves_a_better_file(model: Path, checkpoint: Path, run: Run) -> None:
+    arguments = ("--gain", "0.000000001", "--run-dir", "run", "--seed", "1")
+    result = run("improve", model, "--checkpoint", checkpoint, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "# NAS - Assist (Performance Gain 0." in result.stdout and "--- a/model.py" in result.stdout
+    best = Path("run/best.py").read_text()
+    assert best.startswith("# NAS - Assist (Performance Gain ") and best.endswith(")\n")
+    assert model.read_text() in result.stdout or "+" in result.stdout
+    subprocess.run([sys.executable, "run/best.py"], check=True, timeout=60)
+
+
+def test_improve_prints_json_alone_on_stdout(model: Path, checkpoint: Path, run: Run) -> None:
+    options = ("--gain", "0.000000001", "--run-dir", "run", "--max-params", "+100%", "--json")
+    result = run("improve", model, "--checkpoint", checkpoint, *options)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["improved"] and found["gain"] > 0 and found["best"] == "run/best.py"
+    assert found["gain_low"] <= found["gain"] <= found["gain_high"]
+    assert found["params"] <= 2 * found["original_params"]
+    assert found["diff"] == Path("run/best.diff").read_text()
+
+
+def test_nothing_better_is_exit_code_1(model: Path, checkpoint: Path, run: Run) -> None:
+    options = ("--checkpoint", checkpoint, "--threshold", "0.1", "--run-dir", "run")
+    result = run("improve", model, *options)
+    assert result.exit_code == 1 and "Nothing better found" in result.stdout
+    assert not Path("run/best.py").exists()
+
+
+def test_ctrl_c_prints_the_best_so_far(model: Path, checkpoint: Path) -> None:
+    arguments = ["improve", "model.py", "--checkpoint", str(checkpoint), "--run-dir", "run", "--gain", "0.9"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nas_assistant.cli", *arguments, "--max-iterations", "1000", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not Path("run/best.py").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    found = json.loads(output)
+    assert found["stopped"] == "interrupted" and found["improved"]
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--threshold", "2"), "--threshold 2"),
+        (("--threshold", "0.9", "--gain", "0.1"), "not both"),
+        (("--max-iterations", "0"), "--max-iterations 0"),
+        (("--generator", "nope"), "nope"),
+        (("--allow-ops", "conv,konv"), "konv"),
+        (("--max-flops", "few"), "--max-flops few"),
+        (("--data", "nowhere"), "nowhere"),
+    ],
+)
+def test_bad_options(
+    model: Path, checkpoint: Path, refused: Callable[..., str], options: tuple[str, ...], message: str
+) -> None:
+    assert message in refused("improve", model, "--checkpoint", checkpoint, *options)
+
+
+def test_a_run_folder_is_not_used_twice(
+    model: Path, checkpoint: Path, run: Run, refused: Callable[..., str]
+) -> None:
+    options = ("--checkpoint", checkpoint, "--threshold", "0.1", "--run-dir", "run")
+    assert run("improve", model, *options).exit_code == 1
+    assert "--resume" in refused("improve", model, *options)
+    assert run("improve", model, *options, "--resume").exit_code == 1

@@ -1,0 +1,127 @@
+"""The commands that read a model: predict, relevance, graph and compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from nas_assistant.graphs import ComputationalGraph
+
+Run = Callable[..., Result]
+
+
+def test_predict_prints_json_with_the_contract_s_keys(model: Path, checkpoint: Path, run: Run) -> None:
+    result = run("predict", model, "--json", "--checkpoint", checkpoint)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert list(found) == ["accuracy", "low", "high", "familiarity", "params", "flops", "nodes"]
+    assert found["low"] <= found["accuracy"] <= found["high"]
+    assert (found["params"], found["nodes"]) == (3 * 8 * 9 + 8 + 8 * 10 + 10, 6)
+    assert "3,32,32" in result.stderr
+
+
+def test_predict_prints_a_table(model: Path, checkpoint: Path, run: Run) -> None:
+    result = run("predict", model, "--checkpoint", checkpoint, "--input-shape", "3,16,16")
+    assert result.exit_code == 0 and "predicted accuracy" in result.stdout and result.stderr == ""
+
+
+def test_relevance_prints_json_with_the_contract_s_keys(model: Path, checkpoint: Path, run: Run) -> None:
+    result = run("relevance", model, "--json", "--checkpoint", checkpoint)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert [list(layer) for layer in found] == [["layer", "op", "relevance", "line"]] * len(found)
+    places = [(layer["layer"], layer["op"], layer["line"]) for layer in found]
+    assert places[:2] == [("conv", "conv", 7), ("act", "relu", 8)]
+    assert sum(abs(layer["relevance"]) for layer in found) == pytest.approx(1)
+
+
+def test_relevance_prints_a_table(model: Path, checkpoint: Path, run: Run) -> None:
+    result = run("relevance", model, "--checkpoint", checkpoint)
+    assert result.exit_code == 0 and "global_avg_pool" in result.stdout
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("json", "{"), ("dot", "digraph"), ("svg", "<svg")])
+def test_graph_writes_a_file(model: Path, run: Run, suffix: str, start: str) -> None:
+    result = run("graph", model, "--out", f"net.{suffix}")
+    assert result.exit_code == 0, result.stderr
+    assert Path(f"net.{suffix}").read_text().startswith(start)
+    if suffix == "json":
+        assert len(ComputationalGraph.load("net.json")) == 6
+
+
+def test_graph_prints_a_table(model: Path, run: Run) -> None:
+    result = run("graph", model)
+    assert result.exit_code == 0 and "306 parameters" in result.stdout and "3x32x32" in result.stdout
+
+
+def test_predict_reads_a_graph_file(model: Path, checkpoint: Path, run: Run) -> None:
+    assert run("graph", model, "--out", "net.json").exit_code == 0
+    one = run("predict", "net.json", "--json", "--checkpoint", checkpoint)
+    two = run("predict", model, "--json", "--checkpoint", checkpoint)
+    assert json.loads(one.stdout) == json.loads(two.stdout)
+
+
+def test_compare(model: Path, checkpoint: Path, run: Run) -> None:
+    other = model.with_name("other.py")
+    text = model.read_text().replace("nn.ReLU()", "nn.GELU()").replace("padding=1", "padding=1, bias=False")
+    other.write_text(text)
+    result = run("compare", model, other, "--json", "--checkpoint", checkpoint)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    changes = {(change["kind"], change["layer"], change["op"], change["line"]) for change in found["changes"]}
+    assert changes == {
+        ("removed", "act", "relu", 8),
+        ("changed", "conv", "conv", 7),
+        ("added", "act", "gelu", 8),
+    }
+    assert not found["same"] and found["params"] == [314, 306]
+    assert found["gain_low"] <= found["gain"] <= found["gain_high"]
+    assert "bias removed" in run("compare", model, other, "--checkpoint", checkpoint).stdout
+
+
+def test_compare_a_model_with_itself(model: Path, checkpoint: Path, run: Run) -> None:
+    result = run("compare", model, model, "--checkpoint", checkpoint)
+    assert result.exit_code == 0 and "the same network" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("predict", "absent.py"), "absent.py: no such file"),
+        (("predict", "model.py", "--entry", "Nett"), "Nett"),
+        (("predict", "model.py", "--input-shape", "3,x"), "--input-shape 3,x"),
+        (("predict", "model.py", "--input-shape", "0,32,32"), "--input-shape 0,32,32"),
+        (("predict", "model.py", "--input-shape", "4,32,32"), "model.py"),
+        (("predict", "model.py", "--checkpoint", "absent"), "absent: no such checkpoint"),
+        (("predict", "broken.py"), "broken.py:1: syntax error"),
+        (("predict", "empty.py"), "empty.py"),
+        (("predict", "two.py"), "--entry"),
+        (("predict", "needs.py"), "width"),
+        (("graph", "model.py", "--out", "net.png"), "net.png"),
+        (("relevance", "absent.json"), "absent.json: no such file"),
+        (("compare", "model.py", "absent.py"), "absent.py: no such file"),
+    ],
+)
+def test_bad_input(
+    model: Path, refused: Callable[..., str], arguments: tuple[str, ...], message: str
+) -> None:
+    model.with_name("broken.py").write_text("class Net(:\n")
+    model.with_name("empty.py").write_text("x = 1\n")
+    net = model.read_text()
+    model.with_name("two.py").write_text(net + net.replace("class Net", "class Two").partition("\n")[2])
+    model.with_name("needs.py").write_text(net.replace("__init__(self)", "__init__(self, width)"))
+    assert message in refused(*arguments)
+
+
+def test_a_damaged_checkpoint(
+    model: Path, checkpoint: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for path in checkpoint.iterdir():
+        (damaged / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "damaged or foreign" in refused("predict", model, "--checkpoint", damaged)
