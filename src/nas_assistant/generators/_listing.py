@@ -1,0 +1,45 @@
+"""Which of the legal edits are put before a language model."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from nas_assistant.edits import legal_changes
+from nas_assistant.generators._growth import growth
+
+if TYPE_CHECKING:
+    from nas_assistant.edits import Change, EditContext
+    from nas_assistant.generators._base import Request
+
+
+def list_changes(request: Request, context: EditContext, most: int, seed: int) -> tuple[list[Change], int]:
+    """The changes to choose from, and how many there were before the listing was cut to ``most``.
+
+    What was tried alone before and what is certain to break the limit on parameters is left out. Where there
+    are more than ``most``, they are drawn operation by operation, so that each has its share.
+    """
+    tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1}
+    limit = request.constraints.max_parameters
+    room = math.inf if limit is None else limit - request.graph.parameters
+    legal = [
+        change
+        for change in legal_changes(context, allowed_operations=request.constraints.allowed_operations)
+        if change.edit.describe() not in tried and growth(request.graph, change) <= max(room, 0)
+    ]
+    if len(legal) <= most:
+        return legal, len(legal)
+    draw = random.Random(f"{seed}/{len(request.history)}/{request.source}")
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, change in enumerate(legal):
+        groups[change.edit.operation].append(place)
+    for places in groups.values():
+        draw.shuffle(places)
+    chosen: list[int] = []
+    while len(chosen) < most:
+        for places in groups.values():
+            if places and len(chosen) < most:
+                chosen.append(places.pop())
+    return [legal[place] for place in sorted(chosen)], len(legal)
