@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from click.testing import Result
 from typer.testing import CliRunner
 
 from nas_assistant.cli import app
@@ -51,17 +51,17 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run() -> Callable[..., Result]:
+def run() -> Callable[..., Any]:
     """Runs the command line in this process."""
 
-    def run(*arguments: str | Path) -> Result:
+    def run(*arguments: str | Path) -> Any:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
     return run
 
 
 @pytest.fixture
-def refused(run: Callable[..., Result]) -> Callable[..., str]:
+def refused(run: Callable[..., Any]) -> Callable[..., str]:
     """Runs what must be bad input, and gives the one line that it prints."""
 
     def refused(*arguments: str | Path) -> str:

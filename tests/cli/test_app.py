@@ -3,20 +3,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from click.testing import Result
 
 COMMANDS = ("improve", "predict", "relevance", "graph", "compare", "data", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(run: Callable[..., Result], command: str) -> None:
+def test_every_command_has_help(run: Callable[..., Any], command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0 and "Usage" in result.stdout
 
 
-def test_the_contract_s_options(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_contract_s_options(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     text = run("improve", "--help").stdout
     names = (
@@ -26,7 +26,7 @@ def test_the_contract_s_options(run: Callable[..., Result], monkeypatch: pytest.
         assert f"--{name} " in text, name
 
 
-def test_usage_errors_are_exit_code_2(run: Callable[..., Result]) -> None:
+def test_usage_errors_are_exit_code_2(run: Callable[..., Any]) -> None:
     for arguments in (("predict", "--nonsense"), ("nonsense",), ("predict",)):
         assert run(*arguments).exit_code == 2
 

@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 def test_improve_prints_the_diff_and_leaves_a_better_file(model: Path, checkpoint: Path, run: Run) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 
 from nas_assistant.graphs import ComputationalGraph
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 def test_predict_prints_json_with_the_contract_s_keys(model: Path, checkpoint: Path, run: Run) -> None:
@@ -55,7 +55,7 @@ def test_graph_writes_a_file(model: Path, run: Run, suffix: str, start: str) -> 
 
 def test_graph_prints_a_table(model: Path, run: Run) -> None:
     result = run("graph", model)
-    assert result.exit_code == 0 and "306 parameters" in result.stdout and "3x32x32" in result.stdout
+    assert result.exit_code == 0 and "314 parameters" in result.stdout and "3x32x32" in result.stdout
 
 
 def test_predict_reads_a_graph_file(model: Path, checkpoint: Path, run: Run) -> None:

@@ -4,13 +4,13 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 
 from nas_assistant.families import list_families
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 def test_doctor(run: Run) -> None:

@@ -48,7 +48,7 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     try:
-        shape = tuple(int(part) for part in text.replace("x", ",").strip("() ").split(",") if part.strip())
+        shape = tuple(int(part) for part in text.strip("() ").split(","))
     except ValueError:
         shape = ()
     if not shape or min(shape) < 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.cli._arguments import Json
-from nas_assistant.cli._output import console, print_json, table
+from nas_assistant.cli._output import coloured, console, print_json, table
 
 
 def doctor(as_json: Json = False) -> None:
@@ -17,7 +17,7 @@ def doctor(as_json: Json = False) -> None:
     shown = table("", "", "", "")
     group = ""
     for check in checks:
-        mark = "[green]yes[/]" if check.ok else "[yellow]no[/]"
+        mark = coloured("yes", "green") if check.ok else coloured("no", "yellow")
         shown.add_row(check.group if check.group != group else "", check.name, mark, check.detail)
         group = check.group
     console().print(shown)

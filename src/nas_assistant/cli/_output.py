@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 
 def print_json(data: Any) -> None:
@@ -28,8 +29,18 @@ def console(*, stderr: bool = False) -> Console:
     """A console that does not fold tables where there is no terminal."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    # Without markup: names of files and layers may hold brackets.
+    made = Console(stderr=stderr, highlight=False, markup=False)
+    if made.is_terminal:
+        return made
+    return Console(stderr=stderr, highlight=False, markup=False, width=160)
+
+
+def coloured(text: str, colour: str) -> Text:
+    """A cell in a colour."""
+    from rich.text import Text
+
+    return Text(text, style=colour)
 
 
 def table(*columns: str, title: str | None = None, right: Iterable[str] = ()) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.cli._arguments import AnyModel, Checkpoint, Data, Entry, InputShape, Json, parse_shape
-from nas_assistant.cli._output import console, print_json, print_notes, table
+from nas_assistant.cli._output import coloured, console, print_json, print_notes, table
 
 _BAR = 30
 
@@ -35,6 +35,6 @@ def relevance(
         colour = "green" if layer.weight > 0 else "red"
         line = str(layer.line) if layer.line is not None else ""
         shown.add_row(
-            layer.layer or "(forward)", layer.op, line, f"{layer.weight:+.4f}", f"[{colour}]{bar}[/]"
+            layer.layer or "(forward)", layer.op, line, f"{layer.weight:+.4f}", coloured(bar, colour)
         )
     console().print(shown)
