@@ -1,5 +1,7 @@
 """Each operation on PyTorch source, before and after."""
 
+# ruff: noqa: E501  the lines of a diff are as long as they are
+
 from __future__ import annotations
 
 from collections.abc import Callable

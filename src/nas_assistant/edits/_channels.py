@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -14,21 +14,6 @@ from nas_assistant.graphs import Node, Operation, WeightedNode
 
 if TYPE_CHECKING:
     from nas_assistant.edits._context import EditContext, LayerCall
-
-_PASSING = ("depthwise", "norm", "activation")
-
-
-@dataclass(frozen=True)
-class Slot:
-    """An argument that holds a number of channels.
-
-    Attributes:
-        value: The expression behind it.
-        needs: For each node that it sets, the layout whose width it must equal; None: it must stay.
-    """
-
-    value: Value
-    needs: tuple[Layout | None, ...]
 
 
 class Channels:
@@ -46,6 +31,7 @@ class Channels:
         self._divisors: list[tuple[Node, int]] = []
         for layer in (*context.layers, *context.unused_layers):
             self._read(layer)
+        self._uses = Counter(leaf.node for value, _ in self._slots for leaf in leaves(value))
         self._freeze_what_is_not_written()
 
     def _read(self, layer: LayerCall) -> None:
@@ -133,7 +119,7 @@ class Channels:
         changes: dict[cst.Integer, int] = {}
         for value, target in sorted(wanted, key=lambda item: isinstance(item[0], Combined)):
             if target is not None and evaluate(value, changes) != target:
-                found = _solve(value, target, before, width, changes)
+                found = self._solve(value, target, before, width, changes)
                 if found is None:
                     return None
                 changes.update(found)
@@ -156,17 +142,16 @@ class Channels:
                     return False
         return True
 
-
-def _solve(
-    value: Value, target: int, before: int, width: int, changes: dict[cst.Integer, int]
-) -> dict[cst.Integer, int] | None:
-    """One literal of a value to change so that it comes to ``target``."""
-    present = evaluate(value, changes)
-    free = [leaf for leaf in leaves(value) if leaf.node not in changes]
-    for leaf in sorted(free, key=lambda leaf: leaf.value != before):
-        scaled = leaf.value * target // present if present else 0
-        for new in (width if leaf.value == before else scaled, scaled, leaf.value + target - present):
-            trial = {**changes, leaf.node: new}
-            if new > 0 and evaluate(value, trial) == target:
-                return {leaf.node: new}
-    return None
+    def _solve(
+        self, value: Value, target: int, before: int, width: int, changes: dict[cst.Integer, int]
+    ) -> dict[cst.Integer, int] | None:
+        """One literal to change so that a value comes to ``target``: the width, or the least used."""
+        present = evaluate(value, changes)
+        free = [leaf for leaf in leaves(value) if leaf.node not in changes]
+        for leaf in sorted(free, key=lambda leaf: (leaf.value != before, self._uses[leaf.node])):
+            scaled = leaf.value * target // present if present else 0
+            for new in (width if leaf.value == before else scaled, scaled, leaf.value + target - present):
+                trial = {**changes, leaf.node: new}
+                if new > 0 and evaluate(value, trial) == target:
+                    return {leaf.node: new}
+        return None

@@ -58,10 +58,9 @@ class ScaleWidth(BaseEditOperation):
                 new |= set(_folded(context, width, to))
                 offset = spans[0][0]
                 nodes = widths[width]
-                edit = self.edit(
-                    context, offset, nodes[0].layer,
-                    {"from": width, "to": to, "what": "channels" if len(new) == 1 else f"channels, in {len(new)} places"}, shape_safe=False,
-                )  # fmt: skip
+                what = "channels" if len(new) == 1 else f"channels, in {len(new)} places"
+                arguments: dict[str, int | float | str] = {"from": width, "to": to, "what": what}
+                edit = self.edit(context, offset, nodes[0].layer, arguments, shape_safe=False)
                 yield Change(
                     edit,
                     tuple(sorted(new)),
@@ -79,7 +78,8 @@ class ScaleWidth(BaseEditOperation):
                 continue
             for node in layer.main:
                 width = node.output_shape[:1]
-                if width and width[0] >= _LEAST and width not in fixed:
+                free = context.channels.group(node) is not None  # Widen knows better
+                if width and width[0] >= _LEAST and width not in fixed and not free:
                     found[width[0]].append(node)
         return found
 
