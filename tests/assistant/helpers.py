@@ -8,7 +8,7 @@ import torch
 from nas_assistant.edits import apply_edits, legal_edits
 from nas_assistant.encoders import EncoderConfig, GraphEncoder
 from nas_assistant.generators import BaseGenerator, Proposal, Request
-from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor
+from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor, SizePrior
 
 NET = '''\
 """A network for the tests."""
@@ -74,4 +74,6 @@ def make_predictor() -> Predictor:
     mixture = GaussianMixture(means, torch.full((4,), -1.3863), 1.0)
     quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
     calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
-    return Predictor(encoder, mixture, MixtureOfExperts(encoder.width, 4).eval(), calibration, {})
+    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
+    experts = MixtureOfExperts(encoder.width, 4).eval()
+    return Predictor(encoder, mixture, experts, prior, calibration, {})

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from nas_assistant.cli import app
 from nas_assistant.encoders import EncoderConfig, GraphEncoder
-from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor
+from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor, SizePrior
 
 NET = """\
 from torch import nn
@@ -38,7 +38,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
     calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
     folder = tmp_path_factory.mktemp("checkpoint")
-    Predictor(encoder, mixture, MixtureOfExperts(encoder.width, 4).eval(), calibration, {}).save(folder)
+    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
+    experts = MixtureOfExperts(encoder.width, 4).eval()
+    Predictor(encoder, mixture, experts, prior, calibration, {}).save(folder)
     return folder
 
 

@@ -12,14 +12,16 @@ from nas_assistant.encoders import (
     GraphArrays,
     GraphBatch,
     GraphEncoder,
+    adopt_kin,
     contrastive_loss,
     embed_arrays,
+    graph_size,
     laplacian_spectrum,
     spectral_soft_labels,
     temperature_at,
     widen_batch,
 )
-from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.graphs import ComputationalGraph, Operation
 
 
 def network(width: int, *, residual: bool = False) -> ComputationalGraph:
@@ -58,10 +60,10 @@ def test_the_order_of_nodes_does_not_matter(encoder: GraphEncoder) -> None:
     arrays = GraphArrays.from_graph(network(16, residual=True))
     order = np.random.default_rng(0).permutation(len(arrays))
     place = np.argsort(order).astype(np.int32)
-    shuffled = GraphArrays(arrays.categories[order], arrays.sizes[order], place[arrays.edges], arrays.spectrum)
-    np.testing.assert_allclose(
-        embed_arrays(encoder, [arrays]), embed_arrays(encoder, [shuffled]), atol=1e-5
+    shuffled = GraphArrays(
+        arrays.categories[order], arrays.sizes[order], place[arrays.edges], arrays.spectrum, arrays.size
     )
+    np.testing.assert_allclose(embed_arrays(encoder, [arrays]), embed_arrays(encoder, [shuffled]), atol=1e-5)
 
 
 def test_masking_changes_attributes_and_keeps_edges() -> None:
@@ -113,3 +115,25 @@ def test_the_contrastive_loss_equals_its_formula() -> None:
 
 def test_the_temperature_falls_linearly() -> None:
     assert [temperature_at(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([0.35, 0.2, 0.05])
+
+
+def test_unseen_operations_take_the_embedding_of_their_kin() -> None:
+    torch.manual_seed(1)
+    encoder, order = GraphEncoder(), list(Operation)
+    plain = GraphArrays.from_graph(network(16))
+    adopt_kin(encoder, [plain, plain.masked([1])])
+    table = encoder.embed.categories[0].weight
+    relu, gelu, dropout = (order.index(op) for op in (Operation.RELU, Operation.GELU, Operation.DROPOUT))
+    assert torch.equal(table[gelu], table[relu])
+    assert torch.equal(table[dropout], table[len(order)])
+    assert not torch.equal(table[order.index(Operation.CONV)], table[relu])
+    kernels = encoder.embed.categories[1].weight
+    assert torch.equal(kernels[7], kernels[3]) and not torch.equal(kernels[3], kernels[0])
+
+
+def test_size_counts_parameters_flops_and_depth_of_what_is_left() -> None:
+    graph = network(16)
+    second = next(node for node in graph if node.layer == "second")
+    whole, rest = graph_size(graph), graph_size(graph, [second.id])
+    assert whole.tolist() == [graph.parameters, graph.flops, 3]
+    assert (whole - rest).tolist() == [second.parameters, 2 * second.macs, 1]

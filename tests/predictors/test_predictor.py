@@ -19,6 +19,7 @@ from nas_assistant.predictors import (
     GaussianMixture,
     MixtureOfExperts,
     Predictor,
+    SizePrior,
     conformal_half_width,
 )
 
@@ -41,7 +42,9 @@ def predictor() -> Predictor:
     encoder = GraphEncoder().eval()
     mixture = GaussianMixture(torch.randn(4, 512), torch.full((4,), -math.log(4)), 1.0)
     calibration = Calibration(0.02, 0.01, 0.06, tuple(float(q) for q in np.linspace(-2000, -500, 101)))
-    return Predictor(encoder, mixture, MixtureOfExperts(512, 4).eval(), calibration, {"note": "untrained"})
+    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
+    experts = MixtureOfExperts(512, 4).eval()
+    return Predictor(encoder, mixture, experts, prior, calibration, {"note": "untrained"})
 
 
 def test_a_saved_predictor_says_the_same(predictor: Predictor, tmp_path: Path) -> None:
@@ -123,3 +126,16 @@ def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
     before, after = predictor.predict_many([graph(8), graph(64)])
     low, high = predictor.gain_interval(before, after)
     assert low < after.accuracy - before.accuracy < high
+
+
+def test_the_size_prior_never_falls_and_counts_for_the_unfamiliar_only() -> None:
+    rng = np.random.default_rng(0)
+    sizes = 2.0 ** rng.uniform(10, 20, size=(200, 3))
+    prior = SizePrior.fit(
+        sizes, 0.2 * np.log2(sizes[:, 0]) - 0.3 * np.log2(sizes[:, 1]) + rng.normal(size=200)
+    )
+    assert min(prior.slopes) == 0.0 and prior.slopes[0] > 0.1
+    assert (prior(2 * sizes) >= prior(sizes)).all()
+    weights = prior.weight_of_experts(np.asarray([0.0, 0.025, 0.05, 1.0]))
+    assert weights.tolist() == pytest.approx([0.5, 0.75, 1.0, 1.0])
+    assert SizePrior.from_json(json.loads(json.dumps(prior.to_json()))) == prior

@@ -18,7 +18,14 @@ from nas_assistant.predictors import Predictor
 from nas_assistant.training import TrainingConfig, load_graphs, train
 
 CONFIG = TrainingConfig(
-    networks=60, held_out=20, encoder_steps=4, supervised_steps=4, batch=8, components=3, save_every=1
+    networks=60,
+    held_out=20,
+    encoder_steps=4,
+    supervised_steps=4,
+    batch=8,
+    components=3,
+    save_every=1,
+    interval_families=(),
 )
 TABLE = find_data_root() / "nb101.csv.gz"
 
@@ -50,7 +57,7 @@ def test_training_writes_a_checkpoint_that_loads_and_evaluates(cache: Path, tmp_
     assert loaded.metadata["data"]["trained_on"] == 40
     assert loaded.metadata["seed"] == 0 and loaded.metadata["version"]
     (result,) = evaluate("nb101", loaded, networks=30, cache_dir=cache, workers=1)
-    assert result.networks == 30 and [row.scorer for row in result.rows][0] == "random"
+    assert result.networks == 30 and result.rows[0].scorer == "random"
     seen = {network.key for network in get_family("nb101").networks(limit=60, seed=0)}
     fresh = {network.key for network in get_family("nb101").networks(limit=90, seed=0)} - seen
     assert len(fresh) == 30  # what the evaluation draws from

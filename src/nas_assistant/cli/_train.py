@@ -17,7 +17,7 @@ def train(
     networks: Annotated[int, typer.Option(help="Networks to use, those held out included.")] = 10_500,
     held_out: Annotated[int, typer.Option(help="Networks that no step sees.")] = 500,
     encoder_steps: Annotated[int, typer.Option(help="Steps without labels.")] = 150,
-    supervised_steps: Annotated[int, typer.Option(help="Steps of fine-tuning the encoder on labels.")] = 600,
+    supervised_steps: Annotated[int, typer.Option(help="Steps of fine-tuning the encoder on labels.")] = 800,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     data_root: DataRoot = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Folder of the graph cache.")] = None,

@@ -2,7 +2,8 @@
 
 from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
-from nas_assistant.encoders._features import GraphArrays, GraphBatch, widen_batch
+from nas_assistant.encoders._features import GraphArrays, GraphBatch, graph_size, mask_batch, widen_batch
+from nas_assistant.encoders._kin import adopt_kin
 from nas_assistant.encoders._losses import (
     NodeDecoder,
     contrastive_loss,
@@ -18,9 +19,12 @@ __all__ = [
     "GraphBatch",
     "GraphEncoder",
     "NodeDecoder",
+    "adopt_kin",
     "contrastive_loss",
     "embed_arrays",
+    "graph_size",
     "laplacian_spectrum",
+    "mask_batch",
     "reconstruction_loss",
     "spectral_soft_labels",
     "temperature_at",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +49,14 @@ class GraphArrays:
         sizes: ``(nodes, len(SIZES))``, float32.
         edges: ``(2, edges)``, int32: sources and targets.
         spectrum: ``(21,)``, float32: lowest eigenvalues of the normalised Laplacian, zero-padded.
+        size: ``(3,)``, float64: see :func:`graph_size`.
     """
 
     categories: npt.NDArray[np.uint8]
     sizes: npt.NDArray[np.float32]
     edges: npt.NDArray[np.int32]
     spectrum: npt.NDArray[np.float32]
+    size: npt.NDArray[np.float64]
 
     @classmethod
     def from_graph(cls, graph: ComputationalGraph, *, spectrum: bool = False) -> GraphArrays:
@@ -70,17 +72,24 @@ class GraphArrays:
             sizes=np.asarray([_sizes(node) for node in graph], dtype=np.float32),
             edges=np.ascontiguousarray(edges),
             spectrum=laplacian_spectrum(edges, len(graph)) if spectrum else np.zeros(21, dtype=np.float32),
+            size=graph_size(graph),
         )
 
     def __len__(self) -> int:
         return len(self.categories)
 
-    def masked(self, nodes: Sequence[int]) -> GraphArrays:
-        """A copy in which ``nodes`` are dummies: their attributes are gone, their edges stay."""
+    def masked(self, nodes: Sequence[int], size: npt.NDArray[np.float64] | None = None) -> GraphArrays:
+        """A copy in which ``nodes`` are dummies: their attributes are gone, their edges stay.
+
+        Args:
+            nodes: Ids of the nodes.
+            size: What is left of :attr:`size`; all of it when not given.
+        """
         categories, sizes = self.categories.copy(), self.sizes.copy()
         categories[list(nodes)] = (MASKED, *[0] * (len(CATEGORIES) - 1))
         sizes[list(nodes)] = 0.0
-        return GraphArrays(categories, sizes, self.edges, self.spectrum)
+        left = self.size if size is None else size
+        return GraphArrays(categories, sizes, self.edges, self.spectrum, left)
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,42 @@ class GraphBatch:
             counts=torch.from_numpy(counts),
             spectra=torch.from_numpy(np.stack([a.spectrum for a in arrays])),
         )
+
+
+def graph_size(graph: ComputationalGraph, without: Sequence[int] = ()) -> npt.NDArray[np.float64]:
+    """Parameters, FLOPs and depth, the last as weighted operations on the longest path.
+
+    Args:
+        graph: The graph.
+        without: Ids of nodes that do not count.
+
+    Returns:
+        ``(3,)``.
+    """
+    left_out = set(without)
+    counted = [node for node in graph if node.id not in left_out]
+    depths: list[int] = []
+    for node in graph:
+        before = max((depths[i] for i in node.inputs), default=0)
+        depths.append(before + int(node.macs > 0 and node.id not in left_out))
+    parameters = graph.unused_parameters + sum(node.parameters for node in counted)
+    flops = 2 * sum(node.macs for node in counted)
+    return np.asarray([parameters, flops, max(depths, default=0)], dtype=np.float64)
+
+
+def mask_batch(batch: GraphBatch, rate: float) -> GraphBatch:
+    """The batch with nodes replaced by dummies at random: dropout of whole nodes.
+
+    It makes two views of one graph differ (Mishra 2023, section 2.1.2), and teaches the encoder the dummy.
+    """
+    dummy = torch.zeros_like(batch.categories[0])
+    dummy[0] = MASKED
+    hit = (torch.rand(len(batch.categories)) < rate)[:, None]
+    return replace(
+        batch,
+        categories=torch.where(hit, dummy, batch.categories),
+        sizes=batch.sizes.masked_fill(hit, 0.0),
+    )
 
 
 def widen_batch(batch: GraphBatch, octaves: torch.Tensor) -> torch.Tensor:

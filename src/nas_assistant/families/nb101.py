@@ -180,7 +180,8 @@ class NB101Network(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Classify ``(batch, 3, 32, 32)``."""
         features = self.stacks(self.stem(x))
-        return torch.as_tensor(self.classifier(features.mean(dim=(2, 3))))
+        scores: torch.Tensor = self.classifier(features.mean(dim=(2, 3)))
+        return scores
 
 
 class NB101(BaseFamily[Cell]):

@@ -355,8 +355,8 @@ _SIMPLE = {
     Operation.SPLIT: "split chunk unbind tensor_split split_with_sizes unsafe_chunk unsafe_split",
     Operation.ZERO: "zeros_like",
     Operation.IDENTITY: (
-        "contiguous clone to float half bfloat16 double type type_as detach requires_grad data cpu cuda "
-        "alias lift_fresh lift_fresh_copy expand expand_as positive native_dropout dequantize"
+        "as_tensor asarray contiguous clone to float half bfloat16 double type type_as detach requires_grad "
+        "data cpu cuda alias lift_fresh lift_fresh_copy expand expand_as positive native_dropout dequantize"
     ),
 }
 

@@ -6,6 +6,7 @@ from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._predictor import Predictor
+from nas_assistant.predictors._size_prior import SizePrior
 from nas_assistant.predictors._target import TARGET_SPREAD, from_target, to_target
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MixtureOfExperts",
     "Prediction",
     "Predictor",
+    "SizePrior",
     "conformal_half_width",
     "from_target",
     "gain_half_width",

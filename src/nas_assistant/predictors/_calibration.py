@@ -36,10 +36,10 @@ class Calibration:
         """Inverse of :meth:`to_json`."""
         return cls(data["accuracy"], data["gain"], data["unfamiliar"], tuple(data["quantiles"]))
 
-    def familiarity(self, log_likelihood: float) -> float:
-        """Percentile of a log-likelihood among the training networks, in [0, 1]."""
+    def familiarity(self, log_likelihoods: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Percentiles of log-likelihoods among the training networks, in [0, 1]."""
         grid = np.linspace(0.0, 1.0, len(self.quantiles))
-        return float(np.interp(log_likelihood, self.quantiles, grid))
+        return np.asarray(np.interp(np.asarray(log_likelihoods), self.quantiles, grid))
 
     def half_width(self, familiarity: float) -> float:
         """Half-width at a familiarity: that of unseen families at 0, that of the trained one from 5 % on."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
+from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays, graph_size
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors._calibration import Calibration
@@ -19,6 +19,7 @@ from nas_assistant.predictors._checkpoint import find_checkpoint, load_checkpoin
 from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
+from nas_assistant.predictors._size_prior import SizePrior
 from nas_assistant.predictors._target import from_target
 
 
@@ -30,6 +31,7 @@ class Predictor:
         encoder: Graph to vector, in evaluation mode.
         mixture: Soft clusters of the vectors.
         experts: Vector and posterior to accuracy, in evaluation mode.
+        size_prior: Size to accuracy, which counts where the experts know nothing alike.
         calibration: Half-widths of the intervals.
         metadata: What the checkpoint says of its data, seed, metrics and code version.
     """
@@ -37,6 +39,7 @@ class Predictor:
     encoder: GraphEncoder
     mixture: GaussianMixture
     experts: MixtureOfExperts
+    size_prior: SizePrior
     calibration: Calibration
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -56,11 +59,12 @@ class Predictor:
             mixture = GaussianMixture(means.float(), log_weights.float(), float(metadata["variance"]))
             experts = MixtureOfExperts(encoder.width, len(means), hidden=int(metadata["hidden"]))
             experts.load_state_dict(_part(tensors, "experts."))
+            size_prior = SizePrior.from_json(metadata["size_prior"])
             calibration = Calibration.from_json(metadata["calibration"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{folder}: the checkpoint does not fit this version ({reason})") from error
-        return cls(encoder.eval(), mixture, experts.eval(), calibration, metadata)
+        return cls(encoder.eval(), mixture, experts.eval(), size_prior, calibration, metadata)
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint folder that :meth:`load` reads."""
@@ -72,6 +76,7 @@ class Predictor:
             "encoder": self.encoder.config.to_json(),
             "variance": self.mixture.variance,
             "hidden": self.experts.output.in_features,
+            "size_prior": self.size_prior.to_json(),
             "calibration": self.calibration.to_json(),
         }
         save_checkpoint(Path(folder), tensors, metadata)
@@ -91,11 +96,14 @@ class Predictor:
         vectors = torch.from_numpy(self.embed_arrays(arrays))
         with torch.no_grad():
             posterior = self.mixture.posterior(vectors)
-            accuracies = from_target(self.experts(vectors, posterior)).tolist()
-            likelihoods = self.mixture.log_likelihood(vectors).tolist()
+            known = self.experts(vectors, posterior).double().numpy()
+            familiarity = self.calibration.familiarity(self.mixture.log_likelihood(vectors).numpy())
+        trust = self.size_prior.weight_of_experts(familiarity)
+        guessed = self.size_prior(np.stack([one.size for one in arrays]))
+        accuracies = from_target(torch.from_numpy(trust * known + (1.0 - trust) * guessed)).tolist()
         return [
-            self._prediction(accuracy, likelihood, weights)
-            for accuracy, likelihood, weights in zip(accuracies, likelihoods, posterior.tolist(), strict=True)
+            self._prediction(*values)
+            for values in zip(accuracies, familiarity.tolist(), posterior.tolist(), strict=True)
         ]
 
     def predict_masked(
@@ -111,7 +119,7 @@ class Predictor:
             ``(groups,)``, in [0, 1].
         """
         whole = GraphArrays.from_graph(graph)
-        masked = self.predict_arrays([whole.masked(nodes) for nodes in groups])
+        masked = self.predict_arrays([whole.masked(nodes, graph_size(graph, nodes)) for nodes in groups])
         return np.asarray([prediction.accuracy for prediction in masked])
 
     def embed(self, graphs: Sequence[ComputationalGraph]) -> npt.NDArray[np.float32]:
@@ -134,8 +142,7 @@ class Predictor:
         half = calibration.gain * calibration.half_width(familiarity) / max(calibration.accuracy, 1e-9)
         return (gain - half, gain + half)
 
-    def _prediction(self, accuracy: float, likelihood: float, weights: list[float]) -> Prediction:
-        familiarity = self.calibration.familiarity(likelihood)
+    def _prediction(self, accuracy: float, familiarity: float, weights: list[float]) -> Prediction:
         half = self.calibration.half_width(familiarity)
         low, high = max(0.0, accuracy - half), min(1.0, accuracy + half)
         return Prediction(accuracy, (low, high), familiarity, tuple(weights))

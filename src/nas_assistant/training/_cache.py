@@ -138,13 +138,11 @@ def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
     torch.set_num_threads(1)
     family = get_family(family_name)
     arrays: list[GraphArrays] = []
-    statistics: list[tuple[float, ...]] = []
     with torch.device("meta"):
         example = torch.empty(2, *family.input_shape)
         for encoding in encodings:
             graph = ComputationalGraph.from_torch(family.build(encoding), example, method="trace")
             arrays.append(GraphArrays.from_graph(graph, spectrum=True))
-            statistics.append((graph.parameters, graph.flops, _depth(graph)))
     contents = {
         "categories": np.concatenate([a.categories for a in arrays]),
         "sizes": np.concatenate([a.sizes for a in arrays]),
@@ -152,20 +150,11 @@ def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
         "nodes": np.asarray([len(a) for a in arrays], dtype=np.int32),
         "edge_counts": np.asarray([a.edges.shape[1] for a in arrays], dtype=np.int32),
         "spectra": np.stack([a.spectrum for a in arrays]),
-        "statistics": np.asarray(statistics, dtype=np.float64),
+        "statistics": np.stack([a.size for a in arrays]),
     }
     partial = path.with_suffix(f".{os.getpid()}.part")
     save_file(contents, partial)
     partial.replace(path)
-
-
-def _depth(graph: Any) -> int:
-    """Weighted operations on the longest path."""
-    depths: list[int] = []
-    for node in graph:
-        before = max((depths[i] for i in node.inputs), default=0)
-        depths.append(before + int(node.macs > 0))
-    return max(depths, default=0)
 
 
 def _assemble(
@@ -181,6 +170,7 @@ def _assemble(
                 shard["sizes"][nodes[i] : nodes[i + 1]],
                 shard["edges"][:, edges[i] : edges[i + 1]],
                 shard["spectra"][i],
+                shard["statistics"][i],
             )
             for i in range(len(shard["nodes"]))
         )

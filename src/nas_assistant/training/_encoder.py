@@ -15,6 +15,7 @@ from nas_assistant.encoders import (
     GraphEncoder,
     NodeDecoder,
     contrastive_loss,
+    mask_batch,
     reconstruction_loss,
     spectral_soft_labels,
     temperature_at,
@@ -43,7 +44,7 @@ class UnsupervisedEncoder(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Contrastive and reconstruction loss of one batch, each graph seen twice through dropout."""
         nodes = self.encoder.embed(batch.categories, batch.sizes)
-        views = [self.encoder.encode_nodes(nodes, batch) for _ in range(2)]
+        views = [self.encoder(mask_batch(batch, config.node_dropout)) for _ in range(2)]
         temperature = temperature_at(progress)
         labels = spectral_soft_labels(batch.spectra.repeat(2, 1), config.label_scale)
         contrastive = contrastive_loss(self.projection(torch.cat(views)), labels, temperature)

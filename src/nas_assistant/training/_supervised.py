@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas_assistant.encoders import GraphArrays, GraphBatch, GraphEncoder, widen_batch
+from nas_assistant.encoders import GraphArrays, GraphBatch, GraphEncoder, mask_batch, widen_batch
 from nas_assistant.predictors import TARGET_SPREAD, to_target
 from nas_assistant.training._config import TrainingConfig
 from nas_assistant.training._state import TrainingState, warm_cosine
@@ -79,7 +79,7 @@ def fine_tune_encoder(
         wanted = targets[chosen] + octaves * config.width_octave / TARGET_SPREAD
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * warm_cosine(step / config.supervised_steps)
-        scores = model(batch)
+        scores = model(mask_batch(batch, config.node_dropout))
         error, ranking = F.smooth_l1_loss(scores, wanted), ranking_loss(scores, wanted)
         optimizer.zero_grad()
         torch.autograd.backward(error + 0.5 * ranking)

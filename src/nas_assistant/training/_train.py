@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 import nas_assistant
-from nas_assistant.encoders import GraphEncoder, embed_arrays
+from nas_assistant.encoders import GraphEncoder, adopt_kin, embed_arrays
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation import rank_metrics
 from nas_assistant.families import get_family
@@ -21,8 +23,10 @@ from nas_assistant.predictors import (
     Calibration,
     GaussianMixture,
     Predictor,
+    SizePrior,
     conformal_half_width,
     gain_half_width,
+    to_target,
 )
 from nas_assistant.training._cache import GraphSet, load_graphs
 from nas_assistant.training._config import TrainingConfig
@@ -33,8 +37,8 @@ from nas_assistant.training._supervised import fine_tune_encoder
 Progress = Callable[[str, int, int, str], None]
 """Called with the stage, what is done of it, its total, and a remark."""
 
-_UNFAMILIAR = 3.0
-"""How much wider the interval of a network is that resembles none of the training networks."""
+_INTERVAL_NETWORKS = 250
+"""Networks of each family that sets the width of the intervals of unfamiliar networks."""
 
 
 def train(
@@ -71,13 +75,12 @@ def train(
         raise UserError(
             f"{config.family}: {len(networks)} networks are too few to hold out {config.held_out}"
         )
-    graphs = load_graphs(
-        config.family,
-        networks,
-        cache_dir=cache_dir,
-        workers=workers,
-        progress=lambda done, total: report("graphs", done, total, ""),
-    )
+    load = partial(load_graphs, cache_dir=cache_dir, workers=workers)
+    graphs = load(config.family, networks, progress=lambda done, total: report("graphs", done, total, ""))
+    others = [
+        load(name, get_family(name).networks(data_root, limit=_INTERVAL_NETWORKS, seed=config.seed))
+        for name in config.interval_families
+    ]
     learned, calibrating, testing = split(graphs, config)
     state = out / "state"
     unlabelled = list(learned.graphs)
@@ -86,7 +89,8 @@ def train(
     encoder = fine_tune_encoder(
         encoder, unlabelled, labels, config, state / "supervised", _reporter(report, "fine-tuning")
     )
-    predictor = _fit_heads(encoder, learned, calibrating, config, report)
+    adopt_kin(encoder, learned.graphs)
+    predictor = _calibrate(_fit_heads(encoder, learned, config, report), calibrating, others, config)
     metadata = {
         "data": {
             "family": config.family,
@@ -102,9 +106,7 @@ def train(
         "python": platform.python_version(),
         "minutes": round((time.monotonic() - started) / 60, 1),
     }
-    predictor = Predictor(
-        predictor.encoder, predictor.mixture, predictor.experts, predictor.calibration, metadata
-    )
+    predictor = replace(predictor, metadata=metadata)
     predictor.save(out)
     return predictor
 
@@ -122,9 +124,9 @@ def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet,
 
 
 def _fit_heads(
-    encoder: GraphEncoder, learned: GraphSet, calibrating: GraphSet, config: TrainingConfig, report: Progress
+    encoder: GraphEncoder, learned: GraphSet, config: TrainingConfig, report: Progress
 ) -> Predictor:
-    """Mixture, experts and intervals on top of a trained encoder."""
+    """Mixture, experts and size prior on top of a trained encoder; the intervals have no width yet."""
     vectors = torch.from_numpy(
         embed_arrays(encoder, learned.graphs, lambda done: report("vectors", done, len(learned), ""))
     )
@@ -132,19 +134,27 @@ def _fit_heads(
     report("experts", 0, 1, "")
     experts = train_experts(vectors, torch.from_numpy(learned.accuracies).float(), mixture, config)
     report("experts", 1, 1, "")
+    targets = to_target(torch.from_numpy(learned.accuracies)).numpy()
+    size_prior = SizePrior.fit(learned.statistics, targets)
     likelihoods = mixture.log_likelihood(vectors).numpy()
     quantiles = tuple(float(q) for q in np.quantile(likelihoods, np.linspace(0.0, 1.0, 101)))
-    # The widths are measured with the predictor that they complete.
-    predictor = Predictor(encoder, mixture, experts, Calibration(0.0, 0.0, 0.0, quantiles))
+    return Predictor(encoder, mixture, experts, size_prior, Calibration(0.0, 0.0, 0.0, quantiles))
+
+
+def _calibrate(
+    predictor: Predictor, calibrating: GraphSet, others: Sequence[GraphSet], config: TrainingConfig
+) -> Predictor:
+    """Set the widths of the intervals: on held-out networks, and on families that no step saw."""
     predicted = _accuracies(predictor, calibrating)
     familiar = conformal_half_width(predicted - calibrating.accuracies)
-    calibration = Calibration(
+    residuals = [_accuracies(predictor, other) - other.accuracies for other in others]
+    calibration = replace(
+        predictor.calibration,
         accuracy=familiar,
         gain=gain_half_width(predicted, calibrating.accuracies, config.seed),
-        unfamiliar=_UNFAMILIAR * familiar,
-        quantiles=quantiles,
+        unfamiliar=max(familiar, *(conformal_half_width(r) for r in residuals)) if residuals else familiar,
     )
-    return Predictor(encoder, mixture, experts, calibration)
+    return replace(predictor, calibration=calibration)
 
 
 def _reporter(report: Progress, stage: str) -> Callable[[int, int, dict[str, float]], None]:
