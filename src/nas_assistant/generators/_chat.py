@@ -181,18 +181,20 @@ class Endpoint:
         """The body of the answer; the client's own parsing would take whatever comes."""
         create: Any = self._client.chat.completions.with_streaming_response.create
         data = bytearray()
-        with create(model=self.model, messages=list(messages), **parameters) as response:
-            try:
+        try:
+            with create(model=self.model, messages=list(messages), **parameters) as response:
                 for piece in response.iter_bytes():
                     data += piece
                     if len(data) > _MOST_BYTES:
                         raise no_completion(f"more than {_MOST_BYTES:,} bytes")
-            except (openai.OpenAIError, TemporaryFault):
-                raise
-            except Exception as error:  # the client wraps what fails before the body, not within it
-                raise TemporaryFault(
-                    f"broke off within its answer ({type(error).__name__})", "see the endpoint's own log"
-                ) from None
+        except (openai.APIStatusError, openai.APIConnectionError, TemporaryFault):
+            raise
+        except Exception as error:  # the client wraps what fails before the body, not within it
+            if "Timeout" in type(error).__name__:
+                raise TimeoutError from None
+            raise TemporaryFault(
+                f"broke off within its answer ({type(error).__name__})", "see the endpoint's own log"
+            ) from None
         return bytes(data)
 
     def _within_time(self, work: Callable[[], bytes]) -> bytes:
