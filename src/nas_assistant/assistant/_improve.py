@@ -19,6 +19,7 @@ from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._run import (
     CONFIG,
     EVENTS,
+    ORIGINAL,
     RESULT,
     RunDirectory,
     latest_run_path,
@@ -33,6 +34,8 @@ from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_sourc
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Predictor
+
+_SAME_ACCURACY = 1e-6
 
 
 def improve(
@@ -166,6 +169,7 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
     run, original = search.run_directory, search.checker.original
     config = read_config(run.path)
     if config is None:
+        replace_json(run.path / ORIGINAL, original.graph.to_json())
         run.write_config(_config(search, original))
         run.log("started", accuracy=search.original.prediction.accuracy, target=search.target)
     else:
@@ -173,6 +177,11 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
             raise UserError(
                 f"{search.checker.path}: gives another network than when the run in {run.path} began: a file "
                 "that it imports has changed; start anew without --resume"
+            )
+        if abs(float(config.get("accuracy", 0)) - search.original.prediction.accuracy) > _SAME_ACCURACY:
+            raise UserError(
+                f"{run.path}: began with another predictor: give the same --checkpoint, or start anew "
+                "without --resume"
             )
         search.restore()
         run.log("resumed", checked=len(search.history))
@@ -197,6 +206,7 @@ def _config(search: Search, original: Inspection) -> dict[str, Any]:
         "entry": original.entry,
         "framework": original.framework,
         "input_shape": list(original.input_shape),
+        "accuracy": search.original.prediction.accuracy,
         "options": search.options.to_json(),
     }
 

@@ -13,6 +13,7 @@ from nas_assistant.cli._errors import ErrorGroup
 from nas_assistant.cli._evaluate import evaluate
 from nas_assistant.cli._graph import graph
 from nas_assistant.cli._improve import improve
+from nas_assistant.cli._plot import plot
 from nas_assistant.cli._predict import predict
 from nas_assistant.cli._relevance import relevance
 from nas_assistant.cli._train import train
@@ -43,7 +44,7 @@ def _top(
     """Reads your model.py, predicts its accuracy without training, and hands back a better one as a diff."""
 
 
-for _command in (improve, predict, relevance, graph, compare, train, evaluate, data, doctor):
+for _command in (improve, predict, relevance, graph, compare, train, evaluate, plot, data, doctor):
     app.command()(_command)
 
 
