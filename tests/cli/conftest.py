@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from assistant.helpers import make_predictor
 from typer.testing import CliRunner
 
 from nas_assistant.cli import app
-from nas_assistant.encoders import EncoderConfig, GraphEncoder
-from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor, SizePrior
 
 NET = """\
 from torch import nn
@@ -32,15 +30,8 @@ class Net(nn.Module):
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained predictor, the same every time."""
-    torch.manual_seed(0)
-    encoder = GraphEncoder(EncoderConfig()).eval()
-    mixture = GaussianMixture(torch.randn(4, encoder.width), torch.full((4,), -1.3863), 1.0)
-    quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
-    calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
     folder = tmp_path_factory.mktemp("checkpoint")
-    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
-    experts = MixtureOfExperts(encoder.width, 4).eval()
-    Predictor(encoder, mixture, experts, prior, calibration, {}).save(folder)
+    make_predictor().save(folder)
     return folder
 
 
