@@ -39,14 +39,16 @@ class SourceTree:
         self._spans: dict[cst.CSTNode, CodeSpan] = dict(spans)
         self._starts = [0, *(found.end() for found in re.finditer(rb"\n", self.data))]
         self.parents: dict[cst.CSTNode, cst.CSTNode] = {}
-        self._order: list[cst.CSTNode] = []
+        self._by_kind: dict[type[cst.CSTNode], list[tuple[int, cst.CSTNode]]] = defaultdict(list)
         self._walk(self.module)
 
     def _walk(self, root: cst.CSTNode) -> None:
         stack = [root]
+        position = 0
         while stack:
             node = stack.pop()
-            self._order.append(node)
+            self._by_kind[type(node)].append((position, node))
+            position += 1
             for child in reversed(node.children):
                 self.parents[child] = node
                 stack.append(child)
@@ -97,8 +99,11 @@ class SourceTree:
         return "\r\n" if b"\r\n" in self.data else "\n"
 
     def nodes(self, *kinds: type[cst.CSTNode]) -> Iterator[cst.CSTNode]:
-        """Nodes of some kinds in the order of the file."""
-        return (node for node in self._order if isinstance(node, kinds))
+        """Nodes of some kinds, not of their subclasses, in the order of the file."""
+        found = [item for kind in kinds for item in self._by_kind.get(kind, ())]
+        if len(kinds) > 1:
+            found.sort(key=lambda item: item[0])
+        return (node for _, node in found)
 
     @cached_property
     def calls(self) -> dict[int, list[cst.Call]]:

@@ -141,7 +141,8 @@ class _Sampler:
             fitting = [
                 change
                 for change in self._legal[name]
-                if not any(change.conflicts(other) for other in chosen)
+                if not (count == 1 and self.was_tried([change]))
+                and not any(change.conflicts(other) for other in chosen)
                 and growth(self._request.graph, change) <= room
             ]
             if not fitting:

@@ -51,13 +51,15 @@ class GeneratorRegistry:
         Raises:
             UserError: There is none of that name, or it cannot be loaded.
         """
+        points = [point for point in _plugins() if point.name == name]
+        if points and (name in self._classes or name in self._places):
+            raise UserError(f"two generators are called {name!r}: uninstall the plug-in {points[0].value}")
         if name in self._classes:
             return self._classes[name]
         if name in self._places:
             module, _, attribute = self._places[name].partition(":")
             found: type[BaseGenerator] = getattr(importlib.import_module(module), attribute)
             return found
-        points = [point for point in _plugins() if point.name == name]
         if not points:
             raise UserError(f"no generator {name!r}: choose one of {', '.join(self.names())}")
         if len(points) > 1:
