@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas_assistant.assistant import Candidate, Progress, Result, improve
+from nas_assistant.assistant import Candidate, Progress, Result, RunDirectory, improve
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.generators import Proposal, Request
 from nas_assistant.predictors import Predictor
@@ -175,6 +175,26 @@ def test_ctrl_c_gives_the_best_so_far(model: Path, predictor: Predictor) -> None
     assert result.stopped == "interrupted" and result.improved and len(result.history) == 4
     assert (result.run_dir / "best.py").read_text() == result.best_source
     assert json.loads((result.run_dir / "result.json").read_text())["stopped"] == "interrupted"
+
+
+@pytest.mark.parametrize("step", ["write_candidate", "write_best"])
+def test_ctrl_c_just_after_a_candidate_was_checked(
+    model: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    whole = getattr(RunDirectory, step)
+
+    def interrupted(run: RunDirectory, *values: Any) -> None:
+        whole(run, *values)
+        if step == "write_best" or values[0].best:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunDirectory, step, interrupted)
+    result = _run(model, predictor, generator=RandomEdits(), run_dir=model.parent / "run")
+    assert result.stopped == "interrupted" and result.improved
+    last = result.history[-1]
+    assert last.best and result.prediction.accuracy == last.accuracy
+    assert (result.run_dir / "best.py").read_text() == result.best_source
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,8 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
     try:
         stopped = search.run()
     except KeyboardInterrupt:
+        # It may have come between a candidate's event and its place here.
+        search.restore()
         stopped = "interrupted"
     result = _result(search, stopped, (*notes, *original.notes))
     replace_json(run.path / RESULT, result.to_json())

@@ -100,11 +100,16 @@ class Search:
         return self.original.prediction.accuracy + self.best.trusted_gain >= self.target
 
     def restore(self) -> None:
-        """Take over what the run directory knows.
+        """Take over what the run directory knows, in place of what this object does.
 
         Raises:
             UserError: It is damaged.
         """
+        self.history.clear()
+        self._proposed.clear()
+        self.best = self.original
+        self._seen = {self.original.graph.hash: 0}
+        self._texts = {self.original.source: 0, self.text: 0}
         for event in self.run_directory.events():
             if event["event"] == "proposed":
                 found = (int(event["parent"]), int(event["first"]), int(event["count"]))
@@ -112,7 +117,7 @@ class Search:
             elif event["event"] == "checked":
                 candidate = Candidate.from_json(event["candidate"])
                 self._remember(candidate, self.run_directory.read_source(candidate.number))
-        self.iterations = max(self._proposed, default=0)
+        self.iterations = max(self.iterations, *self._proposed, 0)
         best = max((entry.number for entry in self.history if entry.best), default=0)
         if best:
             graph = self.run_directory.read_graph(best)
