@@ -1,0 +1,68 @@
+"""The main job on the examples and on real files of LEMUR: seconds, valid candidates, predicted gain."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from _report import report
+
+from nas_assistant.assistant import improve
+from nas_assistant.errors import UserError
+from nas_assistant.families import find_data_root
+
+EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
+LEMUR = ("AlexNet", "VGG", "ResNet", "SqueezeNet-1", "AirNet", "GoogLeNet", "DenseNet", "MNASNet")
+ENTRY = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}, 'cpu')"
+
+
+def lemur_files(folder: Path) -> list[Path]:
+    """The named files that the archive has, or none where it is not there."""
+    archive = find_data_root() / "lemur_models.zip"
+    if not archive.is_file():
+        return []
+    with zipfile.ZipFile(archive) as models:
+        names = [f"{name}.py" for name in LEMUR if f"{name}.py" in models.namelist()]
+        return [Path(models.extract(name, folder)) for name in names]
+
+
+def run(path: Path, entry: str | None, folder: Path, seed: int) -> dict[str, Any]:
+    """One row."""
+    start = time.perf_counter()
+    row: dict[str, Any] = {"model": path.name, "seconds": 0.0, "candidates": 0, "valid": 0.0}
+    row.update(before=0.0, after=0.0, low=0.0, high=0.0, fault="")
+    try:
+        result = improve(path, entry=entry, seed=seed, run_dir=folder / path.stem)
+    except UserError as error:
+        return {**row, "seconds": time.perf_counter() - start, "fault": str(error)[:60]}
+    tried = result.history
+    return {
+        **row,
+        "seconds": time.perf_counter() - start,
+        "candidates": len(tried),
+        "valid": sum(one.failure is None for one in tried) / max(len(tried), 1),
+        "before": result.original_prediction.accuracy,
+        "after": result.prediction.accuracy,
+        "low": result.gain_interval[0],
+        "high": result.gain_interval[1],
+    }
+
+
+def main() -> None:
+    """Run all and report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [run(path, None, folder / "runs", arguments.seed) for path in EXAMPLES]
+        rows += [run(path, ENTRY, folder / "runs", arguments.seed) for path in lemur_files(folder)]
+    report("improve", "nas-assistant improve with the generator mutate, default settings", rows)
+
+
+if __name__ == "__main__":
+    main()
