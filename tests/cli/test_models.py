@@ -53,6 +53,14 @@ def test_graph_writes_a_file(model: Path, run: Run, suffix: str, start: str) -> 
         assert len(ComputationalGraph.load("net.json")) == 6
 
 
+def test_graph_writes_onnx(model: Path, run: Run) -> None:
+    pytest.importorskip("onnxscript")
+    result = run("graph", model, "--out", "net.onnx")
+    assert result.exit_code == 0, result.stderr
+    graph = ComputationalGraph.from_onnx("net.onnx")
+    assert graph.parameters == 314 and graph.output_shape == (10,)
+
+
 def test_graph_prints_a_table(model: Path, run: Run) -> None:
     result = run("graph", model)
     assert result.exit_code == 0 and "314 parameters" in result.stdout and "3x32x32" in result.stdout

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.errors import UserError
-from nas_assistant.sources import Inspection, inspect_model, read_source
+from nas_assistant.sources import Inspection, export_onnx, inspect_model, read_source
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
@@ -127,6 +127,8 @@ def write_model_graph(
     out = Path(out) if out is not None else None
     if out is not None and out.suffix.lower() not in _SUFFIXES:
         raise UserError(f"{out}: cannot write a graph as that: use {', '.join(_SUFFIXES)}")
+    if out is not None and out.suffix.lower() == ".onnx":
+        return export_onnx(path, out, entry=entry, data=data, input_shape=input_shape)
     inspection = inspect_model(path, entry=entry, data=data, input_shape=input_shape)
     if out is not None:
         inspection.graph.save(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas_assistant.sources._choose import EntryCall, choose_entry, parse_entry
 from nas_assistant.sources._entries import Entry, find_entries
+from nas_assistant.sources._export import export_onnx
 from nas_assistant.sources._features import sandbox_features
 from nas_assistant.sources._inspect import Inspection, inspect_model
 from nas_assistant.sources._limits import Limits
@@ -19,6 +20,7 @@ __all__ = [
     "Outcome",
     "Sandbox",
     "choose_entry",
+    "export_onnx",
     "find_entries",
     "inspect_model",
     "parse_entry",

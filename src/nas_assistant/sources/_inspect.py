@@ -77,6 +77,44 @@ def inspect_model(
     if source is None and path.suffix in _GRAPH_FILES:
         graph = ComputationalGraph.from_file(path)
         return Inspection(graph, path.stem, graph.framework, graph.input_shape, graph.output_shape)
+    inspection, _ = run_model(
+        path,
+        entry=entry,
+        input_shape=input_shape,
+        data=data,
+        source=source,
+        sandbox=sandbox,
+        limits=limits,
+        seed=seed,
+    )
+    return inspection
+
+
+def run_model(
+    path: Path,
+    *,
+    entry: str | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    data: str | None = None,
+    source: str | None = None,
+    sandbox: Sandbox | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+    onnx: bool = False,
+) -> tuple[Inspection, dict[str, Any]]:
+    """What :func:`inspect_model` does, with the answer as the sandbox gave it.
+
+    Args:
+        path: A Python file.
+        entry: See :func:`inspect_model`, like the arguments that follow.
+        input_shape: Likewise.
+        data: Likewise.
+        source: Likewise.
+        sandbox: Likewise.
+        limits: Likewise.
+        seed: Likewise.
+        onnx: Also export the model.
+    """
     if source is None:
         source = read_source(path)
     entries = find_entries(source, path)
@@ -91,6 +129,7 @@ def inspect_model(
         "input_shape": list(resolved.input_shape) if resolved.input_shape else None,
         "data": resolved.job,
         "seed": seed,
+        "onnx": onnx,
         "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
         "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
     }
@@ -102,7 +141,7 @@ def inspect_model(
         with Sandbox(framework, limits) as own:
             outcome = own.run(job)
     result = _result(outcome, path, limits)
-    return _inspection(result, entry or chosen.name, chosen, resolved.notes, path)
+    return _inspection(result, entry or chosen.name, chosen, resolved.notes, path), result
 
 
 def _inspection(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import torch
 from torch import nn
 
 from nas_assistant.errors import FailureKind, UserError
-from nas_assistant.graphs import read_torch
+from nas_assistant.graphs import read_torch, write_onnx
 from nas_assistant.sources._example import Example, shape_text
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 
@@ -44,7 +46,20 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
     _train_step(model, batch, path)
-    return {"graph": graph.to_json(), "framework": "torch"}
+    answer = {"graph": graph.to_json(), "framework": "torch"}
+    if job.get("onnx"):
+        answer["onnx"] = _exported(model, batch, path)
+    return answer
+
+
+def _exported(model: nn.Module, batch: torch.Tensor, path: Path) -> str:
+    """The model as an ONNX file, in base 64."""
+    file = Path(tempfile.mkdtemp()) / "model.onnx"
+    try:
+        write_onnx(model, batch, file)
+    except UserError as error:
+        raise JobFailure(FailureKind.IMPORT, f"{path.name}: {one_line(error)}") from error
+    return base64.b64encode(file.read_bytes()).decode()
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
