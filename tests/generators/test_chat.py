@@ -53,6 +53,12 @@ def test_no_try_begins_once_patience_is_over(serve: Serve) -> None:
     assert len(fake.asked) == 1 and "did not answer" in message
 
 
+def test_a_connection_that_is_closed_without_an_answer(serve: Serve) -> None:
+    fake = serve(Reply(hang=True))
+    fake.over.set()
+    assert "broke the connection off" in refused(fake, attempts=2)
+
+
 @pytest.mark.parametrize("status", [200, 500, 400])
 def test_a_body_that_breaks_off(serve: Serve, status: int) -> None:
     message = refused(serve(Reply(b'{"choices": [', status, cut=True)), attempts=2)

@@ -200,7 +200,7 @@ def test_connection_refused(endpoint: FakeEndpoint, make_request: Make) -> None:
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     waits = Waits()
     generator = make(endpoint, base_url=url, sleep=waits)
-    with pytest.raises(UserError, match="cannot be reached") as caught:
+    with pytest.raises(UserError, match=r"cannot be reached \(Connection refused\)") as caught:
         generator.propose(make_request())
     assert url in str(caught.value) and "\n" not in str(caught.value)
     assert len(waits) == 4
@@ -253,9 +253,14 @@ def test_a_bad_answer_is_sent_back_with_its_fault(
 
 
 def test_answers_that_stay_bad_give_a_typed_failure(endpoint: FakeEndpoint, make_request: Make) -> None:
-    (proposal,) = ask(endpoint, make_request(), says(""), max_repairs=3)
+    (proposal,) = ask(endpoint, make_request(), says(""), says("I do not know."), max_repairs=3)
     assert proposal.failure is not None and proposal.failure.kind is FailureKind.PARSE
     assert proposal.source == SOURCE and not proposal.edits
+    assert len(endpoint.asked) == 4
+
+
+def test_an_endpoint_that_never_says_anything_is_at_fault(endpoint: FakeEndpoint, make_request: Make) -> None:
+    assert "4 times with an empty message" in refused(endpoint, make_request(), says("  "))
     assert len(endpoint.asked) == 4
 
 

@@ -62,6 +62,13 @@ def test_the_ranking_goes_from_worst_to_best(make_request: Callable[..., Request
     assert "1. conv2 (conv, line 11): -0.250\n2. act1 (relu, line 10): +0.125\n3. head (dense" in told
 
 
+def test_the_line_of_another_file_is_not_told(make_request: Callable[..., Request]) -> None:
+    request = make_request()
+    told = make_messages("whole_file", request, request.relevance[1:])[1]["content"]
+    assert "4. conv1 (conv): +0.500\n" in told and "1. conv2 (conv, line 11)" in told
+    assert "nn.Conv2d(3, 8, 3, padding=1)\n" in told
+
+
 def test_a_source_cannot_close_its_data_nor_fill_in_the_template(
     make_request: Callable[..., Request],
 ) -> None:

@@ -116,12 +116,15 @@ def connection_fault(error: Exception, timeout: float) -> TemporaryFault:
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         remedy = "check that it is up, or give the generator a longer timeout"
         return TemporaryFault(f"did not answer within {timeout:g} s", remedy)
-    cause = error.__cause__ or error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
     # The message of a protocol error may hold the header with the key, that of the system does not.
-    text = (cause.strerror or type(cause).__name__) if isinstance(cause, OSError) else type(cause).__name__
-    return TemporaryFault(f"cannot be reached ({text})", "start it, or check --base-url")
+    if isinstance(cause, OSError):
+        reason = cause.strerror or type(cause).__name__
+        return TemporaryFault(f"cannot be reached ({reason})", "start it, or check --base-url")
+    reason = f"broke the connection off ({type(cause).__name__})"
+    return TemporaryFault(reason, "see the endpoint's own log, or check --base-url")
 
 
 def no_completion(what: str) -> TemporaryFault:

@@ -24,7 +24,8 @@ class OpenAIGenerator(BaseGenerator):
 
     The key comes from the environment variable ``OPENAI_API_KEY`` alone. The model's source goes to the
     endpoint. An answer that cannot be used goes back with what is wrong with it, at most ``max_repairs``
-    times; after that the proposal carries the failure.
+    times; after that the proposal carries the failure, or, where no answer had any text, the endpoint is at
+    fault.
 
     Args:
         model: Name of the model at the endpoint.
@@ -101,7 +102,7 @@ class OpenAIGenerator(BaseGenerator):
         """Ask for up to ``proposals`` changes, each told of those before it.
 
         Raises:
-            UserError: The endpoint cannot be used, or the prompt is too long.
+            UserError: The endpoint cannot be used, all its answers are empty, or the prompt is too long.
         """
         try:
             context = EditContext(request.source, request.graph, request.framework)
@@ -127,7 +128,7 @@ class OpenAIGenerator(BaseGenerator):
         except EditError as error:
             return Proposal(request.source, failure=error.failure)
         check_size(task.messages, self._context_tokens)
-        messages = task.messages
+        messages, silent = task.messages, True
         for repair in range(self._max_repairs + 1):
             answer = self._endpoint.ask(
                 messages,
@@ -136,12 +137,19 @@ class OpenAIGenerator(BaseGenerator):
                 max_tokens=self._max_tokens,
                 response_format=_response_format(task),
             )
+            silent = silent and not (answer.text.strip() or answer.refusal)
             try:
                 return _read(task, answer)
             except EditError as error:
                 failure = error.failure
             if repair < self._max_repairs:
                 messages = repair_messages(task.messages, answer.text, failure, self._context_tokens)
+        if silent:
+            count = self._max_repairs + 1
+            raise UserError(
+                f"{self._endpoint.name} answered {count} times with an empty message: check that "
+                f"--model {self._endpoint.model} is a model for chat"
+            )
         repairs = f" (after {self._max_repairs} repairs)" if self._max_repairs else ""
         told = Failure(failure.kind, one_line(failure.message) + repairs, failure.line)
         return Proposal(request.source, failure=told)

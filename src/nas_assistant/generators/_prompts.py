@@ -112,7 +112,7 @@ def make_messages(
         "parameters": f"{request.graph.parameters:,}",
         "operations": ", ".join(_operations(request)),
         "rules": _rules(request.constraints),
-        "ranking": _data("ranking", _ranking(request.relevance), marker),
+        "ranking": _data("ranking", _ranking(request.relevance, relevance), marker),
         "source": _data("source", source, marker),
         "edits": _data("edits", "\n".join(listing), marker),
         "history": _data("history", _history(request.history), marker),
@@ -178,13 +178,14 @@ def _data(name: str, text: str, marker: str) -> str:
     return f"--- begin {name} {marker} ---\n{text}{end}--- end {name} {marker} ---"
 
 
-def _ranking(relevance: Sequence[LayerRelevance]) -> str:
+def _ranking(relevance: Sequence[LayerRelevance], own: Sequence[LayerRelevance]) -> str:
     if not relevance:
         return "(no layer could be ranked)"
     ranked = sorted(relevance, key=lambda item: item.weight)
+    lines = frozenset(own)  # a line of another file would mislead
     return "\n".join(
         f"{rank}. {one_line(item.layer, 120) or '(the model itself)'} ({item.op}"
-        + (f", line {item.line}" if item.line else "")
+        + (f", line {item.line}" if item.line and item in lines else "")
         + f"): {item.weight:+.3f}"
         for rank, item in enumerate(ranked, start=1)
     )
