@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ("improve", "predict", "relevance", "graph", "compare", "data", "doctor")
+COMMANDS = (
+    *("improve", "predict", "relevance", "graph", "compare"),
+    *("train", "evaluate", "plot", "data", "doctor"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -33,8 +33,28 @@ def test_plots(run: Run, data_root: Path, checkpoint: Path) -> None:
         result = run("plot", kind, *options, "--out", data_root / out, *more)
         assert result.exit_code == 0, result.output
         assert "6 networks of nb201" in result.stdout
-    assert "SRCC" in (data_root / "p.svg").read_text() or b"<svg" in (data_root / "p.svg").read_bytes()
+    assert "SRCC" in (data_root / "p.svg").read_text()
     assert (data_root / "m.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_path_of_a_run_is_drawn(run: Run, data_root: Path, checkpoint: Path, model: Path) -> None:
+    options = ("--checkpoint", checkpoint, "--gain", "0.000000001", "--run-dir", "run")
+    assert run("improve", model, *options).exit_code == 0
+    events = Path("run/events.jsonl").read_bytes()
+    drawing = ("--family", "nb201", "--checkpoint", checkpoint, "--data-root", data_root, "--workers", "1")
+    drawing = (*drawing, "--cache-dir", data_root / "cache", "--out", "m.svg")
+    assert run("plot", "map", *drawing).exit_code == 0
+    assert "user's model" not in Path("m.svg").read_text()
+    result = run("plot", "map", *drawing, "--run-dir", "run")
+    assert result.exit_code == 0, result.output
+    assert "user's model" in Path("m.svg").read_text()
+    assert Path("run/events.jsonl").read_bytes() == events
+
+
+def test_a_folder_without_a_run(refused: Callable[..., str], data_root: Path, checkpoint: Path) -> None:
+    options = ("--family", "nb201", "--checkpoint", checkpoint, "--data-root", data_root, "--workers", "1")
+    options = (*options, "--cache-dir", data_root / "cache", "--run-dir", data_root)
+    assert "not the folder of a run" in refused("plot", "map", *options, "--out", data_root / "m.png")
 
 
 def test_bad_plots(refused: Callable[..., str], data_root: Path) -> None:
