@@ -59,6 +59,7 @@ def test_safe_edits_of_the_examples_keeps_them_running(name: str) -> None:
         assert after.hash != graph.hash, edit.describe()
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", KERAS)
 def test_safe_edits_of_the_keras_examples_keep_them_running(name: str) -> None:
