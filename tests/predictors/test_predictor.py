@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from nas_assistant.predictors import (
     Predictor,
     SizePrior,
     conformal_half_width,
+    to_target,
 )
 
 
@@ -118,8 +120,8 @@ def test_conformal_widths_cover_new_residuals() -> None:
 def test_unfamiliar_networks_get_wider_intervals() -> None:
     calibration = Calibration(0.02, 0.01, 0.06, tuple(float(q) for q in range(101)))
     assert calibration.familiarity(-5.0) == 0.0 and calibration.familiarity(1000.0) == 1.0
-    widths = [calibration.half_width(f) for f in (0.0, 0.02, 0.05, 0.9)]
-    assert widths == pytest.approx([0.06, 0.044, 0.02, 0.02])
+    widths = [calibration.half_width(f) for f in (0.0, 0.25, 0.375, 0.5, 0.9)]
+    assert widths == pytest.approx([0.06, 0.06, 0.04, 0.02, 0.02])
 
 
 def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
@@ -128,14 +130,23 @@ def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
     assert low < after.accuracy - before.accuracy < high
 
 
-def test_the_size_prior_never_falls_and_counts_for_the_unfamiliar_only() -> None:
+def test_the_size_prior_never_falls() -> None:
     rng = np.random.default_rng(0)
     sizes = 2.0 ** rng.uniform(10, 20, size=(200, 3))
-    prior = SizePrior.fit(
-        sizes, 0.2 * np.log2(sizes[:, 0]) - 0.3 * np.log2(sizes[:, 1]) + rng.normal(size=200)
-    )
+    targets = 0.2 * np.log2(sizes[:, 0]) - 0.3 * np.log2(sizes[:, 1]) + 0.1 * rng.normal(size=200)
+    prior = SizePrior.fit(sizes, targets)
     assert min(prior.slopes) == 0.0 and prior.slopes[0] > 0.1
     assert (prior(2 * sizes) >= prior(sizes)).all()
-    weights = prior.weight_of_experts(np.asarray([0.0, 0.025, 0.05, 1.0]))
-    assert weights.tolist() == pytest.approx([0.5, 0.75, 1.0, 1.0])
     assert SizePrior.from_json(json.loads(json.dumps(prior.to_json()))) == prior
+
+
+def test_a_prediction_is_experts_and_size_in_fixed_shares(predictor: Predictor) -> None:
+    experts_alone, size_alone, mixed = (
+        to_target(torch.tensor(accuracy, dtype=torch.float64))
+        for accuracy in (replace_share(predictor, s).predict(graph(32)).accuracy for s in (0.0, 1.0, 0.4))
+    )
+    assert float(mixed) == pytest.approx(float(0.6 * experts_alone + 0.4 * size_alone), abs=1e-6)
+
+
+def replace_share(predictor: Predictor, share: float) -> Predictor:
+    return replace(predictor, size_prior=replace(predictor.size_prior, share=share))

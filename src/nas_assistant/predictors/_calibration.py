@@ -42,8 +42,8 @@ class Calibration:
         return np.asarray(np.interp(np.asarray(log_likelihoods), self.quantiles, grid))
 
     def half_width(self, familiarity: float) -> float:
-        """Half-width at a familiarity: that of unseen families at 0, that of the trained one from 5 % on."""
-        trust = min(familiarity / 0.05, 1.0)
+        """Half-width at a familiarity: of unseen families up to 0.25, of the trained one from 0.5 on."""
+        trust = min(max((familiarity - 0.25) / 0.25, 0.0), 1.0)
         return self.unfamiliar + trust * (self.accuracy - self.unfamiliar)
 
 

@@ -31,7 +31,7 @@ class Predictor:
         encoder: Graph to vector, in evaluation mode.
         mixture: Soft clusters of the vectors.
         experts: Vector and posterior to accuracy, in evaluation mode.
-        size_prior: Size to accuracy, which counts where the experts know nothing alike.
+        size_prior: Size to accuracy, a fixed share of every prediction.
         calibration: Half-widths of the intervals.
         metadata: What the checkpoint says of its data, seed, metrics and code version.
     """
@@ -98,9 +98,9 @@ class Predictor:
             posterior = self.mixture.posterior(vectors)
             known = self.experts(vectors, posterior).double().numpy()
             familiarity = self.calibration.familiarity(self.mixture.log_likelihood(vectors).numpy())
-        trust = self.size_prior.weight_of_experts(familiarity)
-        guessed = self.size_prior(np.stack([one.size for one in arrays]))
-        accuracies = from_target(torch.from_numpy(trust * known + (1.0 - trust) * guessed)).tolist()
+        expected = self.size_prior(np.stack([one.size for one in arrays]))
+        mixed = known + self.size_prior.share * (expected - known)
+        accuracies = from_target(torch.from_numpy(mixed)).tolist()
         return [
             self._prediction(*values)
             for values in zip(accuracies, familiarity.tolist(), posterior.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""What size alone says of accuracy, for networks unlike those that the experts know."""
+"""What size alone says of accuracy, to steady the experts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class SizePrior:
         slopes: One for each of parameters, FLOPs and depth, none negative.
         centre: Mean logarithms of the training networks.
         intercept: Value there.
-        trust: Weight of the experts, against this prior, for a network that resembles none they know.
+        share: Weight of this prior in a prediction, against the experts'. The same for every network, so that
+            an edit is judged by what it changes and not by how familiar it looks.
     """
 
     slopes: tuple[float, ...]
     centre: tuple[float, ...]
     intercept: float
-    trust: float = 0.5
+    share: float = 0.4
 
     @classmethod
     def fit(cls, sizes: Array, targets: Array) -> SizePrior:
@@ -48,10 +49,6 @@ class SizePrior:
         logs = np.log2(np.maximum(sizes, 1.0))
         return np.asarray(self.intercept + (logs - np.asarray(self.centre)) @ np.asarray(self.slopes))
 
-    def weight_of_experts(self, familiarity: Array) -> Array:
-        """From :attr:`trust` at familiarity 0 to 1 at the fifth percentile and above."""
-        return np.asarray(self.trust + (1.0 - self.trust) * np.minimum(familiarity / 0.05, 1.0))
-
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
@@ -59,4 +56,4 @@ class SizePrior:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SizePrior:
         """Inverse of :meth:`to_json`."""
-        return cls(tuple(data["slopes"]), tuple(data["centre"]), data["intercept"], data["trust"])
+        return cls(tuple(data["slopes"]), tuple(data["centre"]), data["intercept"], data["share"])
