@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,6 +161,20 @@ def test_a_source_that_does_not_parse(torch_bench: Callable) -> None:
 
 def test_a_graph_of_another_file_has_no_edits(torch_bench: Callable) -> None:
     assert legal_edits("x = 1\n", torch_bench(SMALL).graph, framework="torch") == []
+
+
+@pytest.mark.parametrize("shape", [(), (8,), (8, 4), (1, 2, 3, 4)])
+def test_shapes_that_are_no_feature_maps_break_nothing(torch_bench: Callable, shape: tuple[int, ...]) -> None:
+    source = SMALL.replace("nn.ReLU(),", "nn.MaxPool2d(2, stride=2),")
+    graph = torch_bench(source).graph
+    for part in (
+        {"input_shape": shape},
+        {"output_shape": shape},
+        {"input_shape": shape, "output_shape": shape},
+    ):
+        odd = dataclasses.replace(graph, nodes=tuple(node.replace(**part) for node in graph.nodes))
+        for edit in legal_edits(source, odd, framework="torch"):
+            ast.parse(apply_edits(source, [edit], odd, framework="torch"))
 
 
 def test_operations_say_what_they_do(torch_bench: Callable) -> None:

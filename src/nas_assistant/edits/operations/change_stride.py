@@ -51,7 +51,7 @@ class ChangeStride(BaseEditOperation):
 
 def _restrided(node: Node, stride: int) -> tuple[int, int]:
     """Height and width of a node's output with another stride; (0, 0) where unknown."""
-    if node.kernel is None or node.padding is None:
+    if node.kernel is None or node.padding is None or len(node.input_shape) != 3:
         return (0, 0)
     dilation = node.dilation or (1, 1)
     result = []

@@ -33,7 +33,10 @@ class SwapConv(BaseEditOperation):
             if layer.kind.role != "conv" or not layer.main or "groups" in layer.arguments:
                 continue
             fits = all(
-                node.op is Operation.CONV and node.kernel not in (None, (1, 1)) and node.input_shape[0] > 4
+                node.op is Operation.CONV
+                and node.kernel not in (None, (1, 1))
+                and len(node.input_shape) == 3
+                and node.input_shape[0] > 4
                 for node in layer.main
             )
             if not fits or any(len(node.output_shape) != 3 for node in layer.main):
