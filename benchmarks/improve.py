@@ -16,7 +16,7 @@ from nas_assistant.errors import UserError
 from nas_assistant.families import find_data_root
 
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
-LEMUR = ("AlexNet", "VGG", "ResNet", "SqueezeNet-1", "AirNet", "GoogLeNet", "DenseNet", "MNASNet")
+LEMUR = ("AlexNet", "VGG", "ResNet", "AirNet", "GoogLeNet", "DPN68", "BagNet")
 ENTRY = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}, 'cpu')"
 
 
