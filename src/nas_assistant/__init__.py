@@ -1,4 +1,4 @@
-"""NAS-Assistant reads a model file, predicts its accuracy without training, and rewrites it for the better."""
+"""NAS-Assistant reads a model file, predicts its accuracy without training, and rewrites it for better."""
 
 from __future__ import annotations
 

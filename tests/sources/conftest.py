@@ -8,7 +8,7 @@ import pytest
 from nas_assistant.errors import ModelError
 from nas_assistant.sources import Limits, Sandbox, inspect_model
 
-SMALL = Limits(seconds=2.0, memory_bytes=2 * 2**30, file_bytes=32 * 2**20)
+SMALL = Limits(seconds=20.0, memory_bytes=2 * 2**30, file_bytes=32 * 2**20)
 
 
 @pytest.fixture(scope="session")

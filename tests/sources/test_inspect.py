@@ -8,7 +8,7 @@ import pytest
 
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import Limits, Sandbox, inspect_model
-from nas_assistant.sources._resolve_data import data_root
+from nas_assistant.families import find_data_root
 
 NET = """\
 import torch
@@ -96,7 +96,7 @@ REAL = (
 @pytest.mark.labels
 @pytest.mark.parametrize("name", REAL)
 def test_real_files(write: Callable[..., Path], sandbox: Sandbox, name: str) -> None:
-    archive = data_root() / "lemur_models.zip"
+    archive = find_data_root() / "lemur_models.zip"
     if not archive.is_file():
         pytest.skip(f"no {archive.name} in {archive.parent}")
     with zipfile.ZipFile(archive) as file:

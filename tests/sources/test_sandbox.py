@@ -30,7 +30,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.layer(x.flatten(1))
 """
-SMALL = Limits(seconds=2.0, memory_bytes=2 * 2**30, file_bytes=32 * 2**20)
+SMALL = Limits(seconds=20.0, memory_bytes=2 * 2**30, file_bytes=32 * 2**20)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's mechanisms")
 

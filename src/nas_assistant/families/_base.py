@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from nas_assistant._data_root import find_data_root
 from nas_assistant.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,8 +95,6 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
             limit: Take the first so many of a random order; a larger limit only adds networks.
             seed: Of the order.
         """
-        from nas_assistant.families._data import find_data_root
-
         networks = self.read_labels(find_data_root(data_root))
         if limit is None:
             return networks

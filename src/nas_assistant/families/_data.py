@@ -5,28 +5,15 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from nas_assistant._data_root import VARIABLE
 from nas_assistant.errors import UserError
 
-VARIABLE = "NAS_ASSISTANT_DATA"
-
 Row = TypeVar("Row")
-
-
-def find_data_root(given: str | Path | None = None) -> Path:
-    """Folder of the label tables: the argument, ``NAS_ASSISTANT_DATA``, or ``../shared/data``."""
-    if given is not None:
-        return Path(given)
-    if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE])
-    checkout = Path(__file__).resolve().parents[3]
-    beside = checkout.parent / "shared" / "data"
-    return beside if beside.is_dir() else Path.cwd().parent / "shared" / "data"
 
 
 def require(root: Path, name: str, original: str) -> Path:

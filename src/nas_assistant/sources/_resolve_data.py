@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_assistant._data_root import find_data_root
 from nas_assistant.errors import UserError
 from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._source import read_source
@@ -57,12 +57,6 @@ def resolve_data(data: str | None, input_shape: tuple[int, ...] | None) -> Resol
     return _images(Path(data), data)
 
 
-def data_root() -> Path:
-    """Folder of the data sets: ``NAS_ASSISTANT_DATA``, or ``../shared/data`` beside the project."""
-    named = os.environ.get("NAS_ASSISTANT_DATA")
-    return Path(named) if named else Path(__file__).resolve().parents[4] / "shared" / "data"
-
-
 def _check_shape(shape: tuple[int, ...]) -> None:
     total = 1
     for size in shape:
@@ -74,12 +68,12 @@ def _check_shape(shape: tuple[int, ...]) -> None:
 
 
 def _cifar10() -> ResolvedData:
-    archive = data_root() / CIFAR10_ZIP
+    archive = find_data_root() / CIFAR10_ZIP
     if archive.is_file():
         return ResolvedData(job={"kind": "zip", "path": str(archive.resolve())}, readable=(archive,))
     return ResolvedData(
         input_shape=(3, 32, 32),
-        notes=(f"cifar10: no {CIFAR10_ZIP} in {data_root()}; only its shape is used: 3,32,32",),
+        notes=(f"cifar10: no {CIFAR10_ZIP} in {find_data_root()}; only its shape is used: 3,32,32",),
     )
 
 
@@ -90,7 +84,7 @@ def _python(path: Path, name: str, data: str) -> ResolvedData:
     path = path.resolve()
     return ResolvedData(
         job={"kind": "python", "path": str(path), "name": name, "source": source},
-        readable=(*visible_files(path.parent), data_root()),
+        readable=(*visible_files(path.parent), find_data_root()),
         listable=(path.parent,),
     )
 
