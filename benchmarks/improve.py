@@ -16,7 +16,13 @@ from nas_assistant.errors import UserError
 from nas_assistant.families import find_data_root
 
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
-LEMUR = ("AlexNet", "VGG", "ResNet", "AirNet", "GoogLeNet", "DPN68", "BagNet")
+LEMUR = (
+    "alt-00310cabda378718227476741b8f9ff2",
+    "ga-0",
+    "ast-activation-AlexNet-033377476d30570c325e7aad9fa4c15c",
+    "rl-init-01292a4c007c76e9c5ae269970dbad26",
+    "AirNext-1c889567-e226-44b8-9ced-2cbb8ad0a561",
+)
 ENTRY = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}, 'cpu')"
 
 
@@ -59,8 +65,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [run(path, None, folder / "runs", arguments.seed) for path in EXAMPLES]
-        rows += [run(path, ENTRY, folder / "runs", arguments.seed) for path in lemur_files(folder)]
+        jobs = [(path, None) for path in EXAMPLES] + [(path, ENTRY) for path in lemur_files(folder)]
+        rows = []
+        for path, entry in jobs:
+            rows.append(run(path, entry, folder / "runs", arguments.seed))
+            print(rows[-1], flush=True)
     report("improve", "nas-assistant improve with the generator mutate, default settings", rows)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas_assistant.errors import ModelError, UserError
-from nas_assistant.sources import Limits, Sandbox, inspect_model
 from nas_assistant.families import find_data_root
+from nas_assistant.sources import Limits, Sandbox, inspect_model
 
 NET = """\
 import torch

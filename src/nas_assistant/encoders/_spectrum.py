@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigvalsh
 
 EIGENVALUES = 21
 
@@ -19,6 +18,8 @@ def laplacian_spectrum(edges: npt.NDArray[np.int32], nodes: int) -> npt.NDArray[
     Returns:
         ``(21,)``, ascending, zero-padded for smaller graphs.
     """
+    from scipy.linalg import eigvalsh  # a slow import that only training needs
+
     adjacency = np.zeros((nodes, nodes))
     adjacency[edges[0], edges[1]] = adjacency[edges[1], edges[0]] = 1.0
     degree = adjacency.sum(axis=1)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 Array = npt.NDArray[np.float64]
 
@@ -39,6 +38,8 @@ class SizePrior:
             sizes: ``(networks, 3)``: parameters, FLOPs and depth.
             targets: ``(networks,)``, on the scale of :func:`to_target`; cut off at three deviations.
         """
+        from scipy.optimize import nnls  # a slow import that only training needs
+
         logs = np.log2(np.maximum(sizes, 1.0))
         centre, clipped = logs.mean(axis=0), np.clip(targets, -3.0, 3.0)
         slopes, _ = nnls(logs - centre, clipped - clipped.mean())
