@@ -61,8 +61,9 @@ def against_export(predictor: Predictor, name: str) -> dict[str, Any]:
     }
 
 
-def batched_relevance(predictor: Predictor) -> dict[str, Any]:
-    """Relevance of a 100-layer network in one batch against a prediction a layer."""
+def batched_relevance(predictor: Predictor, threads: int) -> dict[str, Any]:
+    """Relevance of a 100-layer network in batches against a prediction a layer, both on ``threads``."""
+    torch.set_num_threads(threads)
     graph = ComputationalGraph.from_torch(deep_network(100), torch.zeros(2, 3, 32, 32))
     layers = [[node.id] for node in graph if node.op.value not in ("input", "output")]
 
@@ -73,7 +74,7 @@ def batched_relevance(predictor: Predictor) -> dict[str, Any]:
     together = best_of(lambda: relevance(graph, predictor))
     apart = best_of(one_by_one)
     return {
-        "measure": f"relevance of {len(layers)} layers: one by one against batched",
+        "measure": f"relevance of {len(layers)} layers: one by one against batched, {threads} threads",
         "ours, s": together,
         "baseline, s": apart,
         "ratio": apart / together,
@@ -99,8 +100,8 @@ def main() -> None:
     torch.set_num_threads(1)
     predictor = Predictor.load()
     rows = [against_export(predictor, name) for name in ("nb101", "nb201", "nb301")]
-    rows += [batched_relevance(predictor), cold_start()]
-    report("speed", "Speed on one thread", rows)
+    rows += [batched_relevance(predictor, 1), batched_relevance(predictor, 2), cold_start()]
+    report("speed", "Speed, on one thread where not said otherwise", rows)
 
 
 if __name__ == "__main__":

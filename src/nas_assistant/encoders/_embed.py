@@ -11,7 +11,7 @@ import torch
 from nas_assistant.encoders._encoder import GraphEncoder
 from nas_assistant.encoders._features import GraphArrays, GraphBatch
 
-_BATCH_NODES = 16_384
+_BATCH_NODES = 4_096
 
 
 def embed_arrays(
