@@ -81,15 +81,9 @@ def train_encoder(
         torch.manual_seed(int(rng.integers(2**31)))
         chosen = rng.choice(len(graphs), size=min(config.batch, len(graphs)), replace=False)
         progress = step / config.encoder_steps
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * warm_cosine(progress)
         contrastive, rebuilt = model.losses(GraphBatch.collate([graphs[i] for i in chosen]), config, progress)
         loss = config.contrastive * contrastive + config.reconstruction * rebuilt
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        state.step = step + 1
+        state.descend(loss, config.learning_rate * warm_cosine(progress))
         if state.step % config.save_every == 0 or state.step == config.encoder_steps:
             state.save(folder, fingerprint)
         if report is not None:

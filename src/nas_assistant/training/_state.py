@@ -28,6 +28,16 @@ class TrainingState:
     optimizer: torch.optim.AdamW
     step: int = 0
 
+    def descend(self, loss: torch.Tensor, rate: float) -> None:
+        """One step down the gradient of ``loss``, clipped to norm 1, at this learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+
     def save(self, folder: Path, fingerprint: dict[str, Any]) -> None:
         """Write the state; ``fingerprint`` says what run it belongs to."""
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}

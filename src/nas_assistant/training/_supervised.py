@@ -77,15 +77,10 @@ def fine_tune_encoder(
         batch = GraphBatch.collate([graphs[i] for i in chosen])
         batch = replace(batch, sizes=widen_batch(batch, octaves))
         wanted = targets[chosen] + octaves * config.width_octave / TARGET_SPREAD
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * warm_cosine(step / config.supervised_steps)
         scores = model(mask_batch(batch, config.node_dropout))
         error, ranking = F.smooth_l1_loss(scores, wanted), ranking_loss(scores, wanted)
-        optimizer.zero_grad()
-        torch.autograd.backward(error + 0.5 * ranking)
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        state.step = step + 1
+        rate = config.learning_rate * warm_cosine(step / config.supervised_steps)
+        state.descend(error + 0.5 * ranking, rate)
         if state.step % config.save_every == 0 or state.step == config.supervised_steps:
             state.save(folder, fingerprint)
         if report is not None:
