@@ -15,6 +15,8 @@ from nas_assistant.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from nas_assistant.graphs import ComputationalGraph
+
 Encoding = TypeVar("Encoding")
 
 
@@ -60,6 +62,24 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
     @abc.abstractmethod
     def build(self, encoding: Encoding) -> nn.Module:
         """Build the network, untrained."""
+
+    def graph(self, encoding: Encoding) -> ComputationalGraph:
+        """The computational graph of a network, of a batch of two.
+
+        Builds and traces the network without memory for its weights; a family whose networks cannot be
+        built in this process overrides it.
+
+        Raises:
+            ModelError: This network has no graph, though its encoding is valid; who reads many goes on
+                without it.
+        """
+        import torch
+
+        from nas_assistant.graphs import ComputationalGraph
+
+        with torch.device("meta"):
+            example = torch.empty(2, *self.input_shape)
+            return ComputationalGraph.from_torch(self.build(encoding), example, method="trace")
 
     @abc.abstractmethod
     def sample(self, rng: random.Random) -> Encoding:

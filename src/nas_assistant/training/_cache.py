@@ -133,16 +133,9 @@ def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
     """Build, trace and store the networks of one shard; runs in a worker process."""
     import torch
 
-    from nas_assistant.graphs import ComputationalGraph
-
     torch.set_num_threads(1)
     family = get_family(family_name)
-    arrays: list[GraphArrays] = []
-    with torch.device("meta"):
-        example = torch.empty(2, *family.input_shape)
-        for encoding in encodings:
-            graph = ComputationalGraph.from_torch(family.build(encoding), example, method="trace")
-            arrays.append(GraphArrays.from_graph(graph, spectrum=True))
+    arrays = [GraphArrays.from_graph(family.graph(encoding), spectrum=True) for encoding in encodings]
     contents = {
         "categories": np.concatenate([a.categories for a in arrays]),
         "sizes": np.concatenate([a.sizes for a in arrays]),
