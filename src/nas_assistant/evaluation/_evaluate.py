@@ -94,7 +94,7 @@ def evaluate(
     predictions = predictor.predict_arrays(graphs.graphs)
     place = {key: index for index, key in enumerate(graphs.keys)}
     results = []
-    for view, members in source.views(chosen).items():
+    for view, members in source.views([network for network in chosen if network.key in place]).items():
         indices = [place[network.key] for network in members]
         subset = graphs.subset(indices)
         predicted = [predictions[i] for i in indices]

@@ -3,11 +3,19 @@
 from nas_assistant._data_root import find_data_root
 from nas_assistant.families._base import BaseFamily, Network, get_family, list_families, register
 from nas_assistant.families.channel import ChannelMobileNetFamily, ChannelResNetFamily
+from nas_assistant.families.hiaml import HiAML
+from nas_assistant.families.inception import Inception
+from nas_assistant.families.lemur import Lemur
 from nas_assistant.families.nb101 import NB101
 from nas_assistant.families.nb201 import NB201
 from nas_assistant.families.nb301 import NB301
+from nas_assistant.families.two_path import TwoPath
 
 for _family in (NB101(), NB201(), NB301(), ChannelResNetFamily(), ChannelMobileNetFamily()):
     register(_family)
+for _family in (HiAML(), Inception(), TwoPath()):
+    register(_family)
+for _epochs in (5, 1, 50):
+    register(Lemur(_epochs))
 
 __all__ = ["BaseFamily", "Network", "find_data_root", "get_family", "list_families", "register"]

@@ -50,12 +50,26 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
     """A search space with measured accuracies.
 
     A new family is one file with a subclass, named in ``families/__init__.py``.
+
+    Attributes:
+        name: What it is called by.
+        title: Its name in texts.
+        label: What its accuracies are.
+        table: File of the labels.
+        sandboxed: Whether its networks are untrusted code, of which only :meth:`graph` is to be had.
+        distinct: Whether different encodings often have one graph, of which then one is given.
+        shard: Networks that the graph cache keeps in one file: the fewer, the less is lost when it stops.
+        input_shape: Of a sample, channels first.
+        num_classes: Of the data.
     """
 
-    name: ClassVar[str]
+    name: str
     title: ClassVar[str]
-    label: ClassVar[str]
+    label: str
     table: ClassVar[str]
+    sandboxed: ClassVar[bool] = False
+    distinct: ClassVar[bool] = False
+    shard: ClassVar[int] = 250
     input_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     num_classes: ClassVar[int] = 10
 
