@@ -9,11 +9,24 @@ from nas_assistant.families.lemur import Lemur
 from nas_assistant.families.nb101 import NB101
 from nas_assistant.families.nb201 import NB201
 from nas_assistant.families.nb301 import NB301
+from nas_assistant.families.ofa_mobilenetv3 import OFAMobileNetV3
+from nas_assistant.families.ofa_proxylessnas import OFAProxylessNAS
+from nas_assistant.families.ofa_resnet import OFAResNet
 from nas_assistant.families.two_path import TwoPath
 
-for _family in (NB101(), NB201(), NB301(), ChannelResNetFamily(), ChannelMobileNetFamily()):
-    register(_family)
-for _family in (HiAML(), Inception(), TwoPath()):
+for _family in (
+    NB101(),
+    NB201(),
+    NB301(),
+    ChannelResNetFamily(),
+    ChannelMobileNetFamily(),
+    HiAML(),
+    Inception(),
+    TwoPath(),
+    OFAResNet(),
+    OFAProxylessNAS(),
+    OFAMobileNetV3(),
+):
     register(_family)
 for _epochs in (5, 1, 50):
     register(Lemur(_epochs))
