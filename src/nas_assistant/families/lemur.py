@@ -33,7 +33,7 @@ KINDS = ("ga", "FractalNet", "ast", "alt")
 _PRETRAINED = "rag-"
 _SMALLEST_VIEW = 20
 _LARGEST_SOURCE = 2**20
-_SECONDS = 20.0
+_SECONDS = 60.0
 _MEMORY = 4 * 2**30
 _RESOLUTION = 32
 _PADDED = {"soft_pad": 800}
@@ -131,7 +131,7 @@ class Lemur(BaseFamily[LemurModel]):
         """The graph of a file's model, built and run in the sandbox of this process.
 
         Raises:
-            ModelError: The file does not build, run or train within 20 s and 4 GiB.
+            ModelError: The file does not build, run or train within 60 s and 4 GiB.
         """
         from nas_assistant.sources import inspect_model
 
