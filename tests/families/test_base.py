@@ -9,9 +9,10 @@ import torch
 from nas_assistant.errors import UserError
 from nas_assistant.families import BaseFamily, get_family, list_families, register
 
-from .conftest import build_meta, graph
+from .conftest import build_meta
 
 NAMES = ["nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet"]
+OFA = ["ofa_resnet", "ofa_proxylessnas", "ofa_mbv3"]
 # Rows of the tables: samples of nb101 and nb301, complete otherwise.
 ROWS = {
     "nb101": 25_001,
@@ -30,7 +31,7 @@ def test_families_are_registered_once():
         get_family("nb102")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OFA])
 def test_family_conforms(name):
     family = get_family(name)
     assert isinstance(family, BaseFamily)
@@ -46,12 +47,11 @@ def test_family_conforms(name):
     assert all(parameter.is_meta for parameter in build_meta(family, first).parameters())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OFA])
 def test_sampled_networks_become_graphs(name):
     family = get_family(name)
     for seed in range(3):
-        module = build_meta(family, family.sample(random.Random(seed)))
-        read = graph(module)
+        read = family.graph(family.sample(random.Random(seed)))
         assert read.input_shape == family.input_shape
         assert read.output_shape == (family.num_classes,)
 
@@ -75,14 +75,14 @@ def test_a_larger_limit_only_adds_networks(labels):
     assert family.networks(limit=5, seed=5) != few
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OFA])
 def test_missing_table_is_named_with_the_remedy(name, tmp_path):
     family = get_family(name)
     with pytest.raises(UserError, match=f"{family.table}.*NAS_ASSISTANT_DATA"):
         family.networks(tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OFA])
 def test_damaged_tables_are_told_in_one_line(name, tmp_path):
     family = get_family(name)
     path = tmp_path / family.table

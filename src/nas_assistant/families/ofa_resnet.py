@@ -1,7 +1,8 @@
 """The Once-for-All ResNet-50 space: depth, width and expansion of a ResNet-50D.
 
 Of the supernets of Cai et al. 2020, "Once-for-All: Train One Network and Specialize it for Efficient
-Deployment"; the stem and the shortcuts are those of He et al. 2019, "Bag of Tricks for Image Classification", section 4.2.
+Deployment"; the stem and the shortcuts are those of He et al. 2019, "Bag of Tricks for Image Classification
+with Convolutional Neural Networks", section 4.2.
 """
 
 from __future__ import annotations
