@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from graphs.gennape import as_objects, gennape_classes, state
 
 from nas_assistant.graphs import ComputationalGraph
 
@@ -64,6 +66,23 @@ def test_graph_writes_onnx(model: Path, run: Run) -> None:
 def test_graph_prints_a_table(model: Path, run: Run) -> None:
     result = run("graph", model)
     assert result.exit_code == 0 and "314 parameters" in result.stdout and "3x32x32" in result.stdout
+
+
+def test_a_pickled_graph_of_gennape_is_read(model: Path, checkpoint: Path, run: Run) -> None:
+    with gennape_classes() as classes:
+        Path("net.pkl").write_bytes(pickle.dumps(as_objects(classes, state())))
+    shown = run("graph", "net.pkl")
+    assert shown.exit_code == 0 and "244 parameters" in shown.stdout and "3x8x8" in shown.stdout
+    predicted = run("predict", "net.pkl", "--json", "--checkpoint", checkpoint)
+    assert predicted.exit_code == 0, predicted.stderr
+    assert json.loads(predicted.stdout)["params"] == 244
+
+
+def test_another_pickle_is_bad_input(model: Path, checkpoint: Path, refused: Callable[..., str]) -> None:
+    Path("net.pkl").write_bytes(pickle.dumps(print))
+    assert "builtins.print" in refused("graph", "net.pkl")
+    assert "builtins.print" in refused("predict", "net.pkl", "--checkpoint", checkpoint)
+    assert "only a Python file can be improved" in refused("improve", "net.pkl")
 
 
 def test_predict_reads_a_graph_file(model: Path, checkpoint: Path, run: Run) -> None:

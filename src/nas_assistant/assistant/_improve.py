@@ -30,6 +30,7 @@ from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Progress, Search
 from nas_assistant.errors import UserError
 from nas_assistant.generators import BaseGenerator
+from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_source
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def improve(
         UserError: The file, an option, the run directory or the generator is at fault.
     """
     path = Path(path)
-    if path.suffix in (".onnx", ".json"):
+    if path.suffix in GRAPH_SUFFIXES:
         raise UserError(f"{path}: only a Python file can be improved: there is no source to change here")
     options = Options(
         entry=entry,

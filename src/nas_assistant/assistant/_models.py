@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.errors import UserError
+from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources import Inspection, export_onnx, inspect_model, read_source
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def report_model(
     """Build a model in the sandbox and predict its accuracy.
 
     Args:
-        path: A Python, ``.onnx`` or ``.json`` file.
+        path: A Python, ``.onnx``, ``.json`` or ``.pkl`` file.
         entry: Which model of the file; see :func:`nas_assistant.sources.inspect_model`.
         data: Where samples come from, likewise.
         input_shape: Shape of one sample, channels first.
@@ -90,7 +91,7 @@ def report_model(
     path = Path(path)
     with contextlib.ExitStack() as stack:
         sandbox = None
-        if path.suffix not in (".onnx", ".json"):
+        if path.suffix not in GRAPH_SUFFIXES:
             sandbox = stack.enter_context(warm_sandbox(path, read_source(path), entry))
             # Both processes import at the same time; this one has nothing else to do.
             importlib.import_module("nas_assistant.predictors")
@@ -115,7 +116,7 @@ def write_model_graph(
     """Build a model in the sandbox and write its graph.
 
     Args:
-        path: A Python, ``.onnx`` or ``.json`` file.
+        path: A Python, ``.onnx``, ``.json`` or ``.pkl`` file.
         out: ``.json``, ``.dot``, ``.svg`` or ``.onnx``; nothing is written without one.
         entry: Which model of the file.
         data: Where samples come from.

@@ -13,7 +13,8 @@ Model = Annotated[
     Path, typer.Argument(metavar="MODEL.py", help="A Python file with a PyTorch or Keras model.")
 ]
 AnyModel = Annotated[
-    Path, typer.Argument(metavar="MODEL.py", help="A Python file with a model, an .onnx or a .json file.")
+    Path,
+    typer.Argument(metavar="MODEL.py", help="A Python file with a model, an .onnx, .json or .pkl file."),
 ]
 Entry = Annotated[
     str | None,

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import networkx as nx
     import torch
 
+GRAPH_SUFFIXES = (".json", ".onnx", ".pkl")
+"""Of the files that :meth:`ComputationalGraph.from_file` reads as they are, without a sandbox."""
+
 
 @dataclass(frozen=True)
 class ComputationalGraph:
@@ -121,7 +124,8 @@ class ComputationalGraph:
         """Read the model of a source file, in the sandbox.
 
         Args:
-            path: A Python file, an ``.onnx`` file or a ``.json`` file written by :meth:`save`.
+            path: A Python file, an ``.onnx`` file, a ``.json`` file written by :meth:`save`, or a ``.pkl``
+                file of GENNAPE; see :func:`nas_assistant.graphs.read_gennape`.
             entry: Which model of the file; see :func:`nas_assistant.sources.inspect_model`.
             input_shape: Without the batch, channels first.
 
@@ -133,6 +137,10 @@ class ComputationalGraph:
             return cls.load(path)
         if path.suffix == ".onnx":
             return cls.from_onnx(path)
+        if path.suffix == ".pkl":
+            from nas_assistant.graphs._gennape import read_gennape
+
+            return read_gennape(path)
         from nas_assistant.sources import inspect_model
 
         return inspect_model(path, entry=entry, input_shape=input_shape).graph

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from nas_assistant.errors import MissingExtraError, UserError
+from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources._inspect import Inspection, run_model
 from nas_assistant.sources._limits import MIB, Limits
 
@@ -43,7 +44,7 @@ def export_onnx(
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "onnx", "Writing an ONNX file")
     path, out = Path(path), Path(out)
-    if path.suffix in (".onnx", ".json"):
+    if path.suffix in GRAPH_SUFFIXES:
         raise UserError(f"{path}: only the model of a Python file can be written as ONNX")
     limits = dataclasses.replace(
         Limits(), answer_bytes=_ANSWER_BYTES, file_bytes=_ANSWER_BYTES, seconds=_SECONDS

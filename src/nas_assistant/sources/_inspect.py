@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
-from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
 from nas_assistant.sources._choose import choose_entry
 from nas_assistant.sources._entries import Entry, find_entries, framework_of
 from nas_assistant.sources._landlock import visible_files
@@ -21,7 +21,6 @@ from nas_assistant.sources._watch import Outcome
 
 _MAX_MESSAGE = 1000
 _MAX_NOTES = 20
-_GRAPH_FILES = (".onnx", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def inspect_model(
     """Build the model of a file in a sandboxed process, run it, train it one step and read its graph.
 
     Args:
-        path: A Python file; an ``.onnx`` or ``.json`` file is read as it is.
+        path: A Python file; an ``.onnx``, ``.json`` or ``.pkl`` file is read as it is.
         entry: Which model: a name, or a call with literal arguments such as ``"Net(10)"``.
         input_shape: Shape of one sample, channels first, without the batch.
         data: Where samples come from: ``file.py:name``, an image folder or a zip of one, ``cifar10`` or
@@ -74,7 +73,7 @@ def inspect_model(
         UserError: The path, the entry or the data is wrong.
     """
     path = Path(path)
-    if source is None and path.suffix in _GRAPH_FILES:
+    if source is None and path.suffix in GRAPH_SUFFIXES:
         graph = ComputationalGraph.from_file(path)
         return Inspection(graph, path.stem, graph.framework, graph.input_shape, graph.output_shape)
     inspection, _ = run_model(
