@@ -177,6 +177,11 @@ def test_a_model_that_does_not_train_is_refused(refused: Callable[..., ModelErro
     assert "training step" in str(in_place)
 
 
+def test_a_training_step_can_be_left_out(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET.replace("x.flatten(1))", "x.flatten(1)).detach()"))
+    assert inspect_model(path, sandbox=sandbox, train=False).output_shape == (10,)
+
+
 def test_siblings_are_imported_and_cannot_be_changed(
     write: Callable[..., Path], refused: Callable[..., ModelError], sandbox: Sandbox
 ) -> None:

@@ -20,7 +20,8 @@ def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
     """Do one job.
 
     Args:
-        job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``limits``.
+        job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``train``,
+            ``limits``.
         features: How far this process is locked down.
 
     Returns:

@@ -54,6 +54,7 @@ def inspect_model(
     sandbox: Sandbox | None = None,
     limits: Limits | None = None,
     seed: int = 0,
+    train: bool = True,
 ) -> Inspection:
     """Build the model of a file in a sandboxed process, run it, train it one step and read its graph.
 
@@ -67,6 +68,7 @@ def inspect_model(
         sandbox: A warm sandbox to use again; a fresh one by default.
         limits: What the model may use while it is built and run; the sandbox's own by default.
         seed: Of the weights and of the example input.
+        train: Whether to try the training step.
 
     Raises:
         ModelError: The model cannot be found, built or run; its failure tells which, and the line.
@@ -85,6 +87,7 @@ def inspect_model(
         sandbox=sandbox,
         limits=limits,
         seed=seed,
+        train=train,
     )
     return inspection
 
@@ -99,6 +102,7 @@ def run_model(
     sandbox: Sandbox | None = None,
     limits: Limits | None = None,
     seed: int = 0,
+    train: bool = True,
     onnx: bool = False,
 ) -> tuple[Inspection, dict[str, Any]]:
     """What :func:`inspect_model` does, with the answer as the sandbox gave it.
@@ -112,6 +116,7 @@ def run_model(
         sandbox: Likewise.
         limits: Likewise.
         seed: Likewise.
+        train: Likewise.
         onnx: Also export the model.
     """
     if source is None:
@@ -128,6 +133,7 @@ def run_model(
         "input_shape": list(resolved.input_shape) if resolved.input_shape else None,
         "data": resolved.job,
         "seed": seed,
+        "train": train,
         "onnx": onnx,
         "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
         "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],

@@ -34,7 +34,8 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     """
     path = Path(job["path"])
     batch = _choose_batch(model, job, example, notes, path)
-    _train_step(model, batch, path)
+    if job.get("train", True):
+        _train_step(model, batch, path)
     shapes = [_outward(tuple(array.shape[1:])) for array in keras.tree.flatten(batch)]
     try:
         graph = read_keras(model, shapes if len(shapes) > 1 else shapes[0])  # type: ignore[arg-type]

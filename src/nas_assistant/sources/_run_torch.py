@@ -45,7 +45,8 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
         graph = read_torch(model, batch)
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
-    _train_step(model, batch, path)
+    if job.get("train", True):
+        _train_step(model, batch, path)
     answer = {"graph": graph.to_json(), "framework": "torch"}
     if job.get("onnx"):
         answer["onnx"] = _exported(model, batch, path)
