@@ -9,7 +9,7 @@ from torch import nn
 
 from nas_assistant.errors import UserError
 from nas_assistant.families import get_family
-from nas_assistant.families._ofa import ConvNorm, MobileBlock, SqueezeExcite, make_divisible
+from nas_assistant.families._ofa_blocks import ConvNorm, MobileBlock, SqueezeExcite, make_divisible
 from nas_assistant.families.ofa_mobilenetv3 import MobileNetV3Subnet, OFAMobileNetV3, OFAMobileNetV3Network
 
 from .conftest import build_meta, parameters

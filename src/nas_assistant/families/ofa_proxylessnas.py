@@ -12,15 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from nas_assistant.families._ofa import (
-    ConvNorm,
-    MobileBlock,
-    MobileSubnet,
-    OFAFamily,
-    Stage,
-    make_divisible,
-    mobile_blocks,
-)
+from nas_assistant.families._ofa import MobileSubnet, OFAFamily
+from nas_assistant.families._ofa_blocks import ConvNorm, MobileBlock, Stage, make_divisible, mobile_blocks
 
 BASE = (24, 40, 80, 96, 192, 320)
 """Channels of the six stages at width 1."""

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from nas_assistant.families._ofa import (
-    ConvNorm,
     OFAFamily,
     check_choices,
     check_resolution,
-    make_divisible,
     numbers,
     split_fields,
 )
+from nas_assistant.families._ofa_blocks import ConvNorm, make_divisible
 
 BASE = (256, 512, 1024, 2048)
 """Channels of the four stages at width 1."""
