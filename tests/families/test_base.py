@@ -13,6 +13,7 @@ from .conftest import build_meta
 
 NAMES = ["nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet"]
 OFA = ["ofa_resnet", "ofa_proxylessnas", "ofa_mbv3"]
+GENNAPE = ["hiaml", "inception", "two_path"]
 # Rows of the tables: samples of nb101 and nb301, complete otherwise.
 ROWS = {
     "nb101": 25_001,
@@ -31,7 +32,7 @@ def test_families_are_registered_once():
         get_family("nb102")
 
 
-@pytest.mark.parametrize("name", [*NAMES, *OFA])
+@pytest.mark.parametrize("name", [*NAMES, *OFA, *GENNAPE])
 def test_family_conforms(name):
     family = get_family(name)
     assert isinstance(family, BaseFamily)
@@ -47,7 +48,7 @@ def test_family_conforms(name):
     assert all(parameter.is_meta for parameter in build_meta(family, first).parameters())
 
 
-@pytest.mark.parametrize("name", [*NAMES, *OFA])
+@pytest.mark.parametrize("name", [*NAMES, *OFA, *GENNAPE])
 def test_sampled_networks_become_graphs(name):
     family = get_family(name)
     for seed in range(3):
@@ -75,7 +76,7 @@ def test_a_larger_limit_only_adds_networks(labels):
     assert family.networks(limit=5, seed=5) != few
 
 
-@pytest.mark.parametrize("name", [*NAMES, *OFA])
+@pytest.mark.parametrize("name", [*NAMES, *OFA, *GENNAPE])
 def test_missing_table_is_named_with_the_remedy(name, tmp_path):
     family = get_family(name)
     with pytest.raises(UserError, match=f"{family.table}.*NAS_ASSISTANT_DATA"):
