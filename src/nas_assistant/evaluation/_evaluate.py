@@ -9,21 +9,30 @@ from typing import Any
 import numpy as np
 
 from nas_assistant.errors import UserError
+from nas_assistant.evaluation._bootstrap import bootstrap_intervals
 from nas_assistant.evaluation._metrics import Array, rank_metrics
+from nas_assistant.evaluation.baselines import get_baseline
 from nas_assistant.families import Network, get_family
 from nas_assistant.predictors import Predictor
 from nas_assistant.training import STATISTICS, GraphSet, load_graphs
 from nas_assistant.training._cache import Progress
 
-METRICS = ("srcc", "kendall", "ndcg10", "ndcg10_floor20", "regret10", "mae")
+METRICS = ("srcc", "srcc_top_decile", "kendall", "ndcg10", "ndcg10_floor20", "regret10", "mae")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One scorer's metrics; ``mae`` is None where the score is no accuracy."""
+    """One scorer's metrics; ``mae`` is None where the score is no accuracy.
+
+    Attributes:
+        scorer: Its name.
+        metrics: Values by name.
+        intervals: 90 % bootstrap intervals by name; empty without resamples.
+    """
 
     scorer: str
     metrics: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,7 @@ def evaluate(
     *,
     networks: int | None = 2_000,
     seed: int = 0,
+    resamples: int = 1_000,
     data_root: str | Path | None = None,
     cache_dir: Path | None = None,
     workers: int | None = None,
@@ -72,7 +82,8 @@ def evaluate(
         family: Name of the family.
         predictor: The predictor.
         networks: How many to draw at random, None for all.
-        seed: Of the draw and of the random baseline.
+        seed: Of the draw, of the random baseline and of the bootstrap.
+        resamples: Of the bootstrap; 0 for no intervals.
         data_root: Folder of the label tables.
         cache_dir: Folder of the graph cache.
         workers: Processes that extract graphs.
@@ -113,8 +124,8 @@ def evaluate(
                 coverage=float(np.mean(inside)),
                 familiarity=float(np.median([p.familiarity for p in predicted])),
                 rows=(
-                    *_baselines(subset, seed),
-                    Row("predictor", dict(rank_metrics(scores, subset.accuracies))),
+                    *_baselines(subset, seed, resamples),
+                    score_row("predictor", scores, subset.accuracies, seed=seed, resamples=resamples),
                 ),
             )
         )
@@ -134,12 +145,54 @@ def unseen_networks(
     return rest if limit is None else rest[:limit]
 
 
-def _baselines(graphs: GraphSet, seed: int) -> list[Row]:
-    scores: dict[str, Array] = {"random": np.random.default_rng(seed).random(len(graphs))}
-    scores.update({name: graphs.statistics[:, column] for column, name in enumerate(STATISTICS)})
-    return [
-        Row(name, {**rank_metrics(values, graphs.accuracies), "mae": None}) for name, values in scores.items()
-    ]
+def score_row(
+    scorer: str,
+    scores: Array,
+    accuracies: Array,
+    *,
+    predicts_accuracy: bool = True,
+    seed: int = 0,
+    resamples: int = 1_000,
+) -> Row:
+    """Metrics and intervals of one scorer.
+
+    Args:
+        scorer: Its name.
+        scores: ``(networks,)``.
+        accuracies: ``(networks,)``, in [0, 1].
+        predicts_accuracy: Whether the scores are accuracies.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap; 0 for no intervals.
+    """
+    metrics: dict[str, float | None] = dict(rank_metrics(scores, accuracies))
+    intervals: dict[str, tuple[float, float] | None] = {}
+    if resamples:
+        intervals.update(bootstrap_intervals(scores, accuracies, resamples=resamples, seed=seed))
+    if not predicts_accuracy:
+        metrics["mae"] = None
+        if resamples:
+            intervals["mae"] = None
+    return Row(scorer, metrics, intervals)
+
+
+def _baselines(graphs: GraphSet, seed: int, resamples: int) -> list[Row]:
+    """Those that learn nothing."""
+    rows = []
+    for name in ("random", *STATISTICS):
+        baseline = get_baseline(name)
+        baseline.fit([], seed)
+        scores = baseline.score(graphs.graphs)
+        rows.append(
+            score_row(
+                name,
+                scores,
+                graphs.accuracies,
+                predicts_accuracy=baseline.predicts_accuracy,
+                seed=seed,
+                resamples=resamples,
+            )
+        )
+    return rows
 
 
 def _spread(accuracies: Array) -> dict[str, float]:

@@ -14,6 +14,19 @@ def spearman(scores: Array, accuracies: Array) -> float:
     return 0.0 if np.ptp(scores) == 0 else float(spearmanr(scores, accuracies).statistic)
 
 
+def top_decile(accuracies: Array) -> npt.NDArray[np.bool_]:
+    """Which networks are among the best tenth by measured accuracy, ties with the last of them included."""
+    return np.asarray(accuracies >= np.quantile(accuracies, 0.9, method="higher"))
+
+
+def spearman_top_decile(scores: Array, accuracies: Array) -> float:
+    """Spearman's rank correlation among the networks of the true top decile; 0 when they cannot be ranked."""
+    best = top_decile(accuracies)
+    if best.sum() < 2 or np.ptp(accuracies[best]) == 0:
+        return 0.0
+    return spearman(scores[best], accuracies[best])
+
+
 def kendall(scores: Array, accuracies: Array) -> float:
     """Kendall's tau-b; 0 when the scores are constant."""
     return 0.0 if np.ptp(scores) == 0 else float(kendalltau(scores, accuracies).statistic)
@@ -42,6 +55,7 @@ def rank_metrics(scores: Array, accuracies: Array) -> dict[str, float]:
     """Every ranking metric by name, and the mean absolute error."""
     return {
         "srcc": spearman(scores, accuracies),
+        "srcc_top_decile": spearman_top_decile(scores, accuracies),
         "kendall": kendall(scores, accuracies),
         "ndcg10": ndcg(scores, accuracies),
         "ndcg10_floor20": ndcg(scores, accuracies, floor=0.2),
