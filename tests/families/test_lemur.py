@@ -75,6 +75,7 @@ def test_rows_of_one_length_are_read(table):
     assert [n.encoding.resolution for n in five] == [128, 32]
     assert five[1].encoding.momentum == 0.0
     assert five[0].encoding.source == NET
+    assert five[0].metadata == {"lr": 0.1, "momentum": 0.9, "batch": 8, "resolution": 128}
     assert [(n.key, n.accuracy) for n in get_family("lemur_1").networks(root)] == [("ga-1", 0.5)]
     assert [(n.key, n.accuracy) for n in get_family("lemur_50").networks(root)] == [("Plain", 0.8)]
     assert "after 1 epoch," in get_family("lemur_1").label

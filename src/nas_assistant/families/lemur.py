@@ -98,7 +98,9 @@ class Lemur(BaseFamily[LemurModel]):
     """Source files with the accuracy of their best training of one length.
 
     Most files are variants of few templates, and many have the same graph as another: of those the graph
-    cache gives one. Files named ``rag-*``, whose backbones may be pretrained, are left out.
+    cache gives one. Files named ``rag-*``, whose backbones may be pretrained, are left out. Each training
+    had settings of its own, which the graph does not show apart from the resolution of the input: the
+    metadata of a network has them.
 
     Args:
         epochs: Length of the trainings: 1, 5 and 50 have many rows.
@@ -216,4 +218,5 @@ def _network(epochs: int, models: zipfile.ZipFile, row: dict[str, str]) -> Netwo
     source = models.read(member).decode()
     momentum = float(row["momentum"] or 0.0)
     model = LemurModel(name, row["transform"], float(row["lr"]), momentum, int(row["batch"]), source)
-    return Network(name, model, float(accuracy))
+    settings = {"lr": model.lr, "momentum": momentum, "batch": float(model.batch)}
+    return Network(name, model, float(accuracy), settings | {"resolution": float(model.resolution)})
