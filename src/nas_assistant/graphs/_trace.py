@@ -133,7 +133,7 @@ class _Recorder(TorchFunctionMode):
         return sample_shape(tensor, self._batch)
 
 
-_SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.gelu, F.silu, F.hardswish})
+_SAME_SHAPE = frozenset({F.batch_norm, F.relu, F.relu6, F.gelu, F.silu, F.hardswish, F.hardsigmoid})
 
 
 def _shape_only(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> torch.Tensor | None:
