@@ -230,6 +230,7 @@ def test_code_inside_a_graph_is_refused_and_not_run(tmp_path, classes):
         (b"K\x01}b.", "damaged"),
         (b"X\xff\xff\xff\xffab.", "damaged"),
         (b"K\x01r\xff\xff\xff\xff.", "no ComputeGraph"),
+        (b")" + b"\x85" * 1_000_000 + b".", "no ComputeGraph"),
         (f"c{MODULE}\nComputeGraph\n)\x81.".encode("latin-1"), "no fields"),
         (f"c{MODULE}\nComputeGraph\n)\x81K\x01b.".encode("latin-1"), "no fields"),
         (f"c{MODULE}\nComputeGraph\nK\x01\x85\x81}}b.".encode("latin-1"), "no ComputeGraph"),

@@ -26,7 +26,7 @@ _NODES = {
     "regular_nodes": Name(_MODULE, "RegularNode"),
     "weighted_nodes": Name(_MODULE, "WeightedNode"),
 }
-_MAX_BYTES = 16 * 2**20
+_MAX_BYTES = 4 * 2**20
 _MAX_CACHE_BYTES = 512 * 2**20
 
 _SCALARS = frozenset(Name(f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core"))
@@ -90,7 +90,7 @@ def graph_from_gennape(state: Any) -> ComputationalGraph:
 def read_gennape_cache(path: str | Path) -> list[GennapeEntry]:
     """Read a ``gpi_<family>_comp_graph_cache.pkl``: a list of graphs with their labels.
 
-    Its memory is some fifty times the file. The configuration that a graph was built from is left out.
+    It takes some twelve times the memory of the file. The configuration behind a graph is left out.
 
     Raises:
         UserError: No such file, too large, or not such a list; the message has the entry.

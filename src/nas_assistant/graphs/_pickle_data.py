@@ -113,10 +113,10 @@ class _Machine:
         elif instruction == "MEMOIZE":
             self._memo[len(self._memo)] = self._stack[-1]
         else:
-            handler = getattr(self, f"_{instruction.lower()}", None)
+            handler = _HANDLERS.get(instruction)
             if handler is None:
                 raise RefusedError(f"its instruction {instruction} is not one that only makes data")
-            handler(argument)
+            handler(self, argument)
 
     def result(self) -> Any:
         """What the program leaves."""
@@ -124,7 +124,7 @@ class _Machine:
             raise ValueError
         return self._stack[0]
 
-    def _mark(self, _: Any) -> None:
+    def mark(self, _: Any) -> None:
         self._below.append(self._stack)
         self._stack = []
 
@@ -132,14 +132,14 @@ class _Machine:
         items, self._stack = self._stack, self._below.pop()
         return items
 
-    def _tuple(self, _: Any) -> None:
+    def make_tuple(self, _: Any) -> None:
         items = self._since_mark()
         self._stack.append(tuple(items))
 
-    def _append(self, _: Any) -> None:
+    def append(self, _: Any) -> None:
         self._extend([self._stack.pop()])
 
-    def _appends(self, _: Any) -> None:
+    def appends(self, _: Any) -> None:
         self._extend(self._since_mark())
 
     def _extend(self, items: list[Any]) -> None:
@@ -148,11 +148,11 @@ class _Machine:
             raise TypeError
         target.extend(items)
 
-    def _setitem(self, _: Any) -> None:
+    def setitem(self, _: Any) -> None:
         value = self._stack.pop()
         self._update([self._stack.pop(), value])
 
-    def _setitems(self, _: Any) -> None:
+    def setitems(self, _: Any) -> None:
         self._update(self._since_mark())
 
     def _update(self, items: list[Any]) -> None:
@@ -161,10 +161,10 @@ class _Machine:
             raise TypeError
         target.update(zip(keys, items[1::2], strict=True))
 
-    def _global(self, argument: str) -> None:
+    def name_in_text(self, argument: str) -> None:
         self._name(*argument.split(" ", 1))
 
-    def _stack_global(self, _: Any) -> None:
+    def name_on_stack(self, _: Any) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         self._name(module, name)
 
@@ -176,19 +176,34 @@ class _Machine:
             raise RefusedError(f"it names {str(found)!r:.80}, which is none of the classes to read")
         self._stack.append(found)
 
-    def _newobj(self, _: Any) -> None:
+    def newobj(self, _: Any) -> None:
         arguments, made_by = self._stack.pop(), self._stack.pop()
         if not isinstance(made_by, Name) or not isinstance(arguments, tuple):
             raise TypeError
         self._stack.append(Instance(made_by, arguments))
 
-    def _reduce(self, _: Any) -> None:
+    def reduce(self, _: Any) -> None:
         if not self._calls:
             raise RefusedError("it calls a function")
-        self._newobj(None)
+        self.newobj(None)
 
-    def _build(self, _: Any) -> None:
+    def build(self, _: Any) -> None:
         state, target = self._stack.pop(), self._stack[-1]
         if not isinstance(target, Instance) or target.state is not None:
             raise TypeError
         target.state = state
+
+
+_HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
+    "MARK": _Machine.mark,
+    "TUPLE": _Machine.make_tuple,
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.appends,
+    "SETITEM": _Machine.setitem,
+    "SETITEMS": _Machine.setitems,
+    "GLOBAL": _Machine.name_in_text,
+    "STACK_GLOBAL": _Machine.name_on_stack,
+    "NEWOBJ": _Machine.newobj,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
+}
