@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas_assistant.evaluation import ndcg, rank_metrics, regret, spearman
+from nas_assistant.evaluation import ndcg, rank_metrics, regret, spearman, spearman_top_decile
 
 
 def test_a_perfect_ranking_is_perfect() -> None:
@@ -34,3 +34,12 @@ def test_regret_and_constant_scores() -> None:
     accuracies = np.asarray([0.9, 0.8, 0.7])
     assert regret(np.asarray([0.0, 1.0, 2.0]), accuracies, top=2) == pytest.approx(0.1)
     assert spearman(np.zeros(3), accuracies) == 0.0
+
+
+def test_the_top_decile_is_ranked_apart() -> None:
+    accuracies = np.linspace(0.0, 1.0, 101)
+    scores = accuracies.copy()
+    scores[-11:] = scores[-11:][::-1]  # the best eleven upside down
+    assert spearman(scores, accuracies) > 0.99
+    assert spearman_top_decile(scores, accuracies) == pytest.approx(-1.0)
+    assert spearman_top_decile(scores, np.full(101, 0.5)) == 0.0

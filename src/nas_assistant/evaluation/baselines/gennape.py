@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch_geometric.utils import to_dense_batch
 
 from nas_assistant.encoders import GraphArrays, contrastive_loss, spectral_soft_labels
+from nas_assistant.encoders._attention import NodeAttention
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.evaluation.baselines._clusters import FuzzyClusters
 from nas_assistant.evaluation.baselines._fitting import Labels, all_graphs, batches, descend
@@ -34,19 +34,14 @@ class _Encoder(nn.Module):
         super().__init__()
         self.embed = GennapeNodes(_NODE_WIDTH)
         self.convolutions = GraphConvolutions(_NODE_WIDTH)
-        self.attention = nn.TransformerEncoderLayer(
-            _NODE_WIDTH, 4, 2 * _NODE_WIDTH, _DROPOUT, batch_first=True, norm_first=True
-        )
+        self.attention = NodeAttention(_NODE_WIDTH, 4, _DROPOUT)
         self.output = nn.Linear(2 * _NODE_WIDTH, _WIDTH)
 
     def forward(self, batch: NodeBatch) -> torch.Tensor:
         """Vectors, ``(graphs, 128)``."""
         nodes = F.dropout(self.embed(batch), _DROPOUT, self.training)
-        dense, present = to_dense_batch(nodes, batch.graph)
-        attended = self.attention(dense, src_key_padding_mask=~present)[present]
-        return torch.as_tensor(
-            self.output(batch.pool(torch.cat([self.convolutions(nodes, batch.edges), attended], dim=1)))
-        )
+        both = [self.convolutions(nodes, batch.edges), self.attention(nodes, batch.graph)]
+        return torch.as_tensor(self.output(batch.pool(torch.cat(both, dim=1))))
 
 
 class _Contrastive(nn.Module):
