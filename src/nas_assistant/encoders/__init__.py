@@ -2,7 +2,15 @@
 
 from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
-from nas_assistant.encoders._features import GraphArrays, GraphBatch, graph_size, mask_batch, widen_batch
+from nas_assistant.encoders._features import (
+    CATEGORIES,
+    MASKED,
+    GraphArrays,
+    GraphBatch,
+    graph_size,
+    mask_batch,
+    widen_batch,
+)
 from nas_assistant.encoders._kin import adopt_kin
 from nas_assistant.encoders._losses import (
     NodeDecoder,
@@ -12,8 +20,12 @@ from nas_assistant.encoders._losses import (
     temperature_at,
 )
 from nas_assistant.encoders._spectrum import laplacian_spectrum
+from nas_assistant.encoders._structure import STRUCTURE
 
 __all__ = [
+    "CATEGORIES",
+    "MASKED",
+    "STRUCTURE",
     "EncoderConfig",
     "GraphArrays",
     "GraphBatch",

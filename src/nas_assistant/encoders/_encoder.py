@@ -24,12 +24,14 @@ class EncoderConfig:
         heads: Attention heads.
         branch: Numbers a node gets from each branch.
         dropout: Probability; the two views of a graph differ by it alone.
+        attention: Whether there is the attention branch; its numbers are 0 otherwise.
     """
 
     layers: int = 6
     heads: int = 4
     branch: int = 256
     dropout: float = 0.1
+    attention: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -75,7 +77,9 @@ class GraphEncoder(nn.Module):
     def encode_nodes(self, nodes: torch.Tensor, batch: GraphBatch) -> torch.Tensor:
         """Encode from node embeddings of shape ``(nodes, 64)``."""
         nodes = F.dropout(nodes, self.config.dropout, self.training)
-        both = torch.cat([self.local(self._convolve(nodes, batch)), self._attend(nodes, batch)], dim=1)
+        local = self.local(self._convolve(nodes, batch))
+        wide = self._attend(nodes, batch) if self.config.attention else torch.zeros_like(local)
+        both = torch.cat([local, wide], dim=1)
         return self._aggregate(F.relu(both), batch)
 
     def _convolve(self, nodes: torch.Tensor, batch: GraphBatch) -> torch.Tensor:

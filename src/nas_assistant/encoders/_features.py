@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nas_assistant.encoders._spectrum import laplacian_spectrum
+from nas_assistant.encoders._structure import structure_statistics
 from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
 
 CATEGORIES = ("op", "kernel_height", "kernel_width", "stride", "bias")
@@ -78,18 +80,17 @@ class GraphArrays:
     def __len__(self) -> int:
         return len(self.categories)
 
-    def masked(self, nodes: Sequence[int], size: npt.NDArray[np.float64] | None = None) -> GraphArrays:
-        """A copy in which ``nodes`` are dummies: their attributes are gone, their edges stay.
+    @cached_property
+    def structure(self) -> npt.NDArray[np.float64]:
+        """The statistics of :data:`STRUCTURE`, ``(len(STRUCTURE),)``."""
+        return structure_statistics(self)
 
-        Args:
-            nodes: Ids of the nodes.
-            size: What is left of :attr:`size`; all of it when not given.
-        """
+    def masked(self, nodes: Sequence[int]) -> GraphArrays:
+        """A copy in which ``nodes`` are dummies: their attributes are gone, their edges and the size stay."""
         categories, sizes = self.categories.copy(), self.sizes.copy()
         categories[list(nodes)] = (MASKED, *[0] * (len(CATEGORIES) - 1))
         sizes[list(nodes)] = 0.0
-        left = self.size if size is None else size
-        return GraphArrays(categories, sizes, self.edges, self.spectrum, left)
+        return GraphArrays(categories, sizes, self.edges, self.spectrum, self.size)
 
 
 @dataclass(frozen=True)
@@ -129,24 +130,13 @@ class GraphBatch:
         )
 
 
-def graph_size(graph: ComputationalGraph, without: Sequence[int] = ()) -> npt.NDArray[np.float64]:
-    """Parameters, FLOPs and depth, the last as weighted operations on the longest path.
-
-    Args:
-        graph: The graph.
-        without: Ids of nodes that do not count.
-
-    Returns:
-        ``(3,)``.
-    """
-    left_out = set(without)
-    counted = [node for node in graph if node.id not in left_out]
+def graph_size(graph: ComputationalGraph) -> npt.NDArray[np.float64]:
+    """Parameters, FLOPs and depth, the last as weighted operations on the longest path; ``(3,)``."""
     depths: list[int] = []
     for node in graph:
-        before = max((depths[i] for i in node.inputs), default=0)
-        depths.append(before + int(node.macs > 0 and node.id not in left_out))
-    parameters = graph.unused_parameters + sum(node.parameters for node in counted)
-    flops = 2 * sum(node.macs for node in counted)
+        depths.append(max((depths[i] for i in node.inputs), default=0) + int(node.macs > 0))
+    parameters = graph.unused_parameters + sum(node.parameters for node in graph)
+    flops = 2 * sum(node.macs for node in graph)
     return np.asarray([parameters, flops, max(depths, default=0)], dtype=np.float64)
 
 

@@ -58,6 +58,7 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
         table: File of the labels.
         sandboxed: Whether its networks are untrusted code, of which only :meth:`graph` is to be had.
         distinct: Whether different encodings often have one graph, of which then one is given.
+        comparable: Whether its labels are CIFAR-10 accuracies after a full training, or else only ranks.
         shard: Networks that the graph cache keeps in one file: the fewer, the less is lost when it stops.
         input_shape: Of a sample, channels first.
         num_classes: Of the data.
@@ -69,6 +70,7 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
     table: ClassVar[str]
     sandboxed: ClassVar[bool] = False
     distinct: ClassVar[bool] = False
+    comparable: ClassVar[bool] = True
     shard: ClassVar[int] = 250
     input_shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     num_classes: ClassVar[int] = 10

@@ -174,6 +174,7 @@ class OFAFamily(BaseFamily[Encoded]):
     label = "ImageNet top-1 accuracy, weights of the supernet"
     input_shape = (3, 224, 224)
     num_classes = 1000
+    comparable = False
     columns: ClassVar[tuple[str, str, str]]
     original: ClassVar[str]
 

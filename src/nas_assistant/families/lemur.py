@@ -110,6 +110,7 @@ class Lemur(BaseFamily[LemurModel]):
     table = "lemur_cifar10.csv.gz"
     sandboxed = True
     distinct = True
+    comparable = False
     shard = 50
 
     def __init__(self, epochs: int = 5) -> None:

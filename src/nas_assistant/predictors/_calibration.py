@@ -1,30 +1,48 @@
-"""Intervals: how far predictions were off on networks that no training saw."""
+"""How far predictions were off, and how far the experts are to be believed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[np.float64]
+
 COVERAGE = 0.9
+_UNFAMILIAR, _FAMILIAR = 0.05, 0.25
+"""Familiarities up to which a network counts as of another family, and from which as of a known one."""
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Split-conformal half-widths (Lei et al. 2018, "Distribution-Free Predictive Inference", section 2.2).
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Half-widths of 90 % intervals on the scale of :func:`to_target`, and the experts' share.
 
     Attributes:
-        accuracy: Half-width of the interval of an accuracy, for a familiar network.
-        gain: Half-width of the interval of the difference of two accuracies.
-        unfamiliar: Half-width for a network of a family that was not trained on.
-        quantiles: ``log p(x)`` of the training networks at 101 evenly spaced quantiles.
+        accuracy: Of the interval of a prediction.
+        gain: Of the difference of two predictions.
+        share: Weight of the experts against the structure.
     """
 
     accuracy: float
     gain: float
-    unfamiliar: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Split-conformal half-widths (Lei et al. 2018, "Distribution-Free Predictive Inference", section 2.2).
+
+    Attributes:
+        familiar: Of networks of a trained family, measured on those held out.
+        unfamiliar: Of networks of other families, measured on families left out.
+        quantiles: ``log p(x)`` of the training networks at 101 evenly spaced quantiles.
+    """
+
+    familiar: Widths
+    unfamiliar: Widths
     quantiles: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -34,33 +52,41 @@ class Calibration:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Calibration:
         """Inverse of :meth:`to_json`."""
-        return cls(data["accuracy"], data["gain"], data["unfamiliar"], tuple(data["quantiles"]))
+        return cls(Widths(**data["familiar"]), Widths(**data["unfamiliar"]), tuple(data["quantiles"]))
 
-    def familiarity(self, log_likelihoods: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def percentile(self, log_likelihoods: npt.ArrayLike) -> Array:
         """Percentiles of log-likelihoods among the training networks, in [0, 1]."""
         grid = np.linspace(0.0, 1.0, len(self.quantiles))
         return np.asarray(np.interp(np.asarray(log_likelihoods), self.quantiles, grid))
 
-    def half_width(self, familiarity: float) -> float:
-        """Half-width at a familiarity: of unseen families up to 0.25, of the trained one from 0.5 on."""
-        trust = min(max((familiarity - 0.25) / 0.25, 0.0), 1.0)
-        return self.unfamiliar + trust * (self.accuracy - self.unfamiliar)
+    def widths(self, familiarity: float) -> Widths:
+        """What holds at a familiarity: between the two on a ramp."""
+        trust = min(max((familiarity - _UNFAMILIAR) / (_FAMILIAR - _UNFAMILIAR), 0.0), 1.0)
+        near, far = self.familiar, self.unfamiliar
+        return Widths(
+            far.accuracy + trust * (near.accuracy - far.accuracy),
+            far.gain + trust * (near.gain - far.gain),
+            far.share + trust * (near.share - far.share),
+        )
 
 
-def conformal_half_width(residuals: npt.NDArray[np.float64], coverage: float = COVERAGE) -> float:
+def conformal_half_width(residuals: Sequence[Array], coverage: float = COVERAGE) -> float:
     """Half-width that covers a new residual with the given probability.
 
     Args:
-        residuals: Prediction less truth on held-out networks.
+        residuals: Prediction less truth on held-out networks, of one or more families that count alike.
         coverage: The probability.
     """
-    count = len(residuals)
-    level = min(np.ceil((count + 1) * coverage) / count, 1.0)
-    return float(np.quantile(np.abs(residuals), level, method="higher"))
+    kept = [np.abs(r) for r in residuals if len(r)]
+    if not kept:
+        return 0.0
+    values = np.concatenate(kept)
+    weights = np.concatenate([np.full(len(r), 1.0 / (len(kept) * (len(r) + 1.0))) for r in kept])
+    order = np.argsort(values)
+    reached = int(np.searchsorted(np.cumsum(weights[order]), coverage - 1e-12))
+    return float(values[order[min(reached, len(values) - 1)]])
 
 
-def gain_half_width(predicted: npt.NDArray[np.float64], true: npt.NDArray[np.float64], seed: int) -> float:
-    """Conformal half-width of a difference, over random pairs of held-out networks."""
-    order = np.random.default_rng(seed).permutation(len(predicted))
-    residuals = predicted - true
-    return conformal_half_width(residuals - residuals[order])
+def pair_residuals(residuals: Array, seed: int) -> Array:
+    """Errors of differences: of each network and another one of the same family, drawn at random."""
+    return residuals - residuals[np.random.default_rng(seed).permutation(len(residuals))]

@@ -19,6 +19,7 @@ class MixtureOfExperts(nn.Module):
         hidden: Hidden units.
         gate_width: Length of the gate's embedding.
         dropout: Probability on the hidden units.
+        shared: Whether the experts share both weight matrices; otherwise each has its own second one.
 
     Shapes:
         - vectors: ``(graphs, width)``, gates: ``(graphs, experts)``
@@ -26,7 +27,14 @@ class MixtureOfExperts(nn.Module):
     """
 
     def __init__(
-        self, width: int, experts: int, hidden: int = 256, gate_width: int = 32, dropout: float = 0.1
+        self,
+        width: int,
+        experts: int,
+        hidden: int = 256,
+        gate_width: int = 32,
+        dropout: float = 0.1,
+        *,
+        shared: bool = True,
     ) -> None:
         super().__init__()
         self.gate = nn.Linear(experts, gate_width, bias=False)
@@ -34,7 +42,7 @@ class MixtureOfExperts(nn.Module):
             nn.Linear(width + gate_width, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
+            nn.Linear(hidden, hidden if shared else hidden * experts),
         )
         self.scale = nn.Parameter(torch.ones(experts, hidden))
         self.shift = nn.Parameter(torch.zeros(experts, hidden))
@@ -43,7 +51,8 @@ class MixtureOfExperts(nn.Module):
 
     def forward(self, vectors: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
         """Weighted sum of every expert's output."""
-        shared = self.trunk(torch.cat([vectors, self.gate(gates)], dim=1))
-        hidden = torch.relu(shared[:, None, :] * self.scale + self.shift)
+        trunk = self.trunk(torch.cat([vectors, self.gate(gates)], dim=1))
+        each = trunk.view(len(vectors), -1, self.output.in_features)
+        hidden = torch.relu(each * self.scale + self.shift)
         outputs = self.output(hidden).squeeze(2) + self.offset
         return torch.as_tensor((gates * outputs).sum(dim=1))

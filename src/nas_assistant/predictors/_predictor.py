@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays, graph_size
+from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors._calibration import Calibration
@@ -19,8 +19,12 @@ from nas_assistant.predictors._checkpoint import find_checkpoint, load_checkpoin
 from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
-from nas_assistant.predictors._size_prior import SizePrior
-from nas_assistant.predictors._target import from_target
+from nas_assistant.predictors._structure_prior import StructurePrior
+from nas_assistant.predictors._target import from_target, to_target
+from nas_assistant.predictors._vocabulary import Vocabulary
+
+_NOVELTY = 10.0
+"""A network is wholly unfamiliar once a tenth of its nodes are of kinds that the training never showed."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,17 @@ class Predictor:
         encoder: Graph to vector, in evaluation mode.
         mixture: Soft clusters of the vectors.
         experts: Vector and posterior to accuracy, in evaluation mode.
-        size_prior: Size to accuracy, a fixed share of every prediction.
-        calibration: Half-widths of the intervals.
+        prior: Structure to accuracy.
+        vocabulary: Kinds of nodes that the training showed.
+        calibration: Half-widths of the intervals, and the experts' share of a prediction.
         metadata: What the checkpoint says of its data, seed, metrics and code version.
     """
 
     encoder: GraphEncoder
     mixture: GaussianMixture
     experts: MixtureOfExperts
-    size_prior: SizePrior
+    prior: StructurePrior
+    vocabulary: Vocabulary
     calibration: Calibration
     metadata: dict[str, Any] = field(default_factory=dict)
 
@@ -57,14 +63,18 @@ class Predictor:
             encoder.load_state_dict(_part(tensors, "encoder."))
             means, log_weights = tensors["mixture.means"], tensors["mixture.log_weights"]
             mixture = GaussianMixture(means.float(), log_weights.float(), float(metadata["variance"]))
-            experts = MixtureOfExperts(encoder.width, len(means), hidden=int(metadata["hidden"]))
-            experts.load_state_dict(_part(tensors, "experts."))
-            size_prior = SizePrior.from_json(metadata["size_prior"])
+            weights = _part(tensors, "experts.")
+            hidden = int(metadata["hidden"])
+            shared = weights["trunk.3.weight"].shape[0] == hidden
+            experts = MixtureOfExperts(encoder.width, len(means), hidden, shared=shared)
+            experts.load_state_dict(weights)
+            prior = StructurePrior.from_json(metadata["prior"])
+            vocabulary = Vocabulary.from_json(metadata["vocabulary"])
             calibration = Calibration.from_json(metadata["calibration"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{folder}: the checkpoint does not fit this version ({reason})") from error
-        return cls(encoder.eval(), mixture, experts.eval(), size_prior, calibration, metadata)
+        return cls(encoder.eval(), mixture, experts.eval(), prior, vocabulary, calibration, metadata)
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint folder that :meth:`load` reads."""
@@ -76,7 +86,8 @@ class Predictor:
             "encoder": self.encoder.config.to_json(),
             "variance": self.mixture.variance,
             "hidden": self.experts.output.in_features,
-            "size_prior": self.size_prior.to_json(),
+            "prior": self.prior.to_json(),
+            "vocabulary": self.vocabulary.to_json(),
             "calibration": self.calibration.to_json(),
         }
         save_checkpoint(Path(folder), tensors, metadata)
@@ -96,14 +107,12 @@ class Predictor:
         vectors = torch.from_numpy(self.embed_arrays(arrays))
         with torch.no_grad():
             posterior = self.mixture.posterior(vectors)
-            known = self.experts(vectors, posterior).double().numpy()
-            familiarity = self.calibration.familiarity(self.mixture.log_likelihood(vectors).numpy())
-        expected = self.size_prior(np.stack([one.size for one in arrays]))
-        mixed = known + self.size_prior.share * (expected - known)
-        accuracies = from_target(torch.from_numpy(mixed)).tolist()
+            known = self.experts(vectors, posterior).double().tolist()
+        percentiles = self.calibration.percentile(self.mixture.log_likelihood(vectors).numpy()).tolist()
+        expected = self.prior(np.stack([one.structure for one in arrays])).tolist()
         return [
             self._prediction(*values)
-            for values in zip(accuracies, familiarity.tolist(), posterior.tolist(), strict=True)
+            for values in zip(arrays, expected, known, percentiles, posterior.tolist(), strict=True)
         ]
 
     def predict_masked(
@@ -119,7 +128,7 @@ class Predictor:
             ``(groups,)``, in [0, 1].
         """
         whole = GraphArrays.from_graph(graph)
-        masked = self.predict_arrays([whole.masked(nodes, graph_size(graph, nodes)) for nodes in groups])
+        masked = self.predict_arrays([whole.masked(nodes) for nodes in groups])
         return np.asarray([prediction.accuracy for prediction in masked])
 
     def embed(self, graphs: Sequence[ComputationalGraph]) -> npt.NDArray[np.float32]:
@@ -133,19 +142,24 @@ class Predictor:
     def gain_interval(self, before: Prediction, after: Prediction) -> tuple[float, float]:
         """Where nine in ten gains lie, for two networks as familiar as these.
 
-        Errors of two networks that resemble each other tend to cancel; the half-width is that of pairs drawn
-        at random, so it errs on the wide side, and it widens with the unfamiliarity of the less familiar one.
+        Errors of two networks of one family tend to cancel. The half-width is that of pairs drawn at random,
+        so it errs on the wide side; it is that of the less familiar of the two.
         """
-        gain = after.accuracy - before.accuracy
-        calibration = self.calibration
-        familiarity = min(before.familiarity, after.familiarity)
-        half = calibration.gain * calibration.half_width(familiarity) / max(calibration.accuracy, 1e-9)
-        return (gain - half, gain + half)
+        half = self.calibration.widths(min(before.familiarity, after.familiarity)).gain
+        target = float(to_target(torch.tensor(after.accuracy, dtype=torch.float64)))
+        low, high = from_target(torch.tensor([target - half, target + half], dtype=torch.float64)).tolist()
+        return (low - before.accuracy, high - before.accuracy)
 
-    def _prediction(self, accuracy: float, familiarity: float, weights: list[float]) -> Prediction:
-        half = self.calibration.half_width(familiarity)
-        low, high = max(0.0, accuracy - half), min(1.0, accuracy + half)
-        return Prediction(accuracy, (low, high), familiarity, tuple(weights))
+    def _prediction(
+        self, arrays: GraphArrays, expected: float, known: float, percentile: float, posterior: list[float]
+    ) -> Prediction:
+        unseen, share = self.vocabulary.unseen(arrays)
+        familiarity = percentile * max(0.0, 1.0 - _NOVELTY * share)
+        widths = self.calibration.widths(familiarity)
+        target = expected + widths.share * (known - expected)
+        ends = torch.tensor([target - widths.accuracy, target, target + widths.accuracy], dtype=torch.float64)
+        low, accuracy, high = from_target(ends).tolist()
+        return Prediction(accuracy, (low, high), familiarity, tuple(posterior), unseen)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

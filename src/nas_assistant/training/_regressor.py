@@ -7,14 +7,18 @@ import math
 import torch
 from torch.nn import functional as F
 
-from nas_assistant.predictors import GaussianMixture, MixtureOfExperts, to_target
+from nas_assistant.predictors import GaussianMixture, MixtureOfExperts
 from nas_assistant.training._config import TrainingConfig
 
 _BATCH = 256
 
 
 def train_experts(
-    vectors: torch.Tensor, accuracies: torch.Tensor, mixture: GaussianMixture, config: TrainingConfig
+    vectors: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor,
+    mixture: GaussianMixture,
+    config: TrainingConfig,
 ) -> MixtureOfExperts:
     """Fit the experts; the encoder and the gate stay as they are.
 
@@ -23,14 +27,15 @@ def train_experts(
 
     Args:
         vectors: ``(graphs, width)``.
-        accuracies: ``(graphs,)``, in [0, 1].
+        targets: ``(graphs,)``, on the scale of :func:`to_target`.
+        weights: ``(graphs,)``, of the graphs' errors.
         mixture: Gives the gate.
         config: Settings.
     """
     torch.manual_seed(config.seed)
-    experts = MixtureOfExperts(vectors.shape[1], len(mixture.means))
+    experts = MixtureOfExperts(vectors.shape[1], len(mixture.means), shared=config.shared_experts)
     optimizer = torch.optim.AdamW(experts.parameters(), lr=config.learning_rate, weight_decay=1e-3)
-    gates, targets = mixture.posterior(vectors), to_target(accuracies)
+    gates = mixture.posterior(vectors)
     generator = torch.Generator().manual_seed(config.seed)
     experts.train()
     for epoch in range(config.regressor_epochs):
@@ -38,7 +43,9 @@ def train_experts(
         for group in optimizer.param_groups:
             group["lr"] = rate
         for chosen in torch.split(torch.randperm(len(vectors), generator=generator), _BATCH):
-            loss = F.smooth_l1_loss(experts(vectors[chosen], gates[chosen]), targets[chosen])
+            predicted = experts(vectors[chosen], gates[chosen])
+            errors = F.smooth_l1_loss(predicted, targets[chosen], reduction="none")
+            loss = (errors * weights[chosen]).mean()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

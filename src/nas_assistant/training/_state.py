@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -77,3 +80,15 @@ def warm_cosine(progress: float, warm: float = 0.05) -> float:
     """Share of the highest learning rate: a short linear rise, then a cosine to 0."""
     rise = min((progress + 1e-3) / warm, 1.0)
     return rise * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def draw(counts: Sequence[int], batch: int, rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """Places of the graphs of one step, of each family as many as of any other.
+
+    Args:
+        counts: Graphs of each family.
+        batch: Graphs of the step.
+        rng: Draws them, none twice.
+    """
+    share = max(batch // len(counts), 1)
+    return [rng.choice(count, size=min(share, count), replace=False) for count in counts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from nas_assistant.encoders import GraphArrays, GraphBatch, GraphEncoder, mask_batch, widen_batch
-from nas_assistant.predictors import TARGET_SPREAD, to_target
 from nas_assistant.training._config import TrainingConfig
-from nas_assistant.training._state import TrainingState, warm_cosine
+from nas_assistant.training._state import TrainingState, draw, warm_cosine
 
 Report = Callable[[int, int, dict[str, float]], None]
 
@@ -32,31 +31,38 @@ class SupervisedEncoder(nn.Module):
         return torch.as_tensor(self.head(self.encoder(batch)).squeeze(1))
 
 
-def ranking_loss(scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Pairwise logistic loss (Burges et al. 2005, "Learning to Rank using Gradient Descent", section 3)."""
-    order = torch.sign(targets[:, None] - targets[None, :])
+def ranking_loss(scores: torch.Tensor, targets: torch.Tensor, family: torch.Tensor) -> torch.Tensor:
+    """Pairwise logistic loss (Burges et al. 2005, "Learning to Rank using Gradient Descent", section 3).
+
+    Args:
+        scores: ``(graphs,)``.
+        targets: ``(graphs,)``.
+        family: ``(graphs,)``; only networks of one family are compared.
+    """
+    order = torch.sign(targets[:, None] - targets[None, :]) * (family[:, None] == family[None, :])
     margins = (scores[:, None] - scores[None, :]) * order
     return torch.as_tensor(F.softplus(-margins)[order != 0].mean())
 
 
 def fine_tune_encoder(
     encoder: GraphEncoder,
-    graphs: list[GraphArrays],
-    accuracies: torch.Tensor,
+    families: Sequence[Sequence[GraphArrays]],
+    targets: Sequence[torch.Tensor],
+    width_octave: float,
     config: TrainingConfig,
     folder: Path,
     report: Report | None = None,
 ) -> GraphEncoder:
     """Fit the encoder to labels, or go on from the state in ``folder``.
 
-    Half of the graphs of a step are seen with all their widths scaled by one random factor. Their target
-    moves by ``config.width_octave`` of ``-log(error)`` an octave, so that the encoder learns an effect of
-    width that one benchmark of fixed widths cannot show it.
+    Some graphs of a step are seen with all their widths scaled by one random factor, and their target moves
+    with it, so that the encoder learns an effect of width that a benchmark of fixed widths cannot show it.
 
     Args:
         encoder: Trained without labels.
-        graphs: Labelled graphs.
-        accuracies: ``(graphs,)``, in [0, 1].
+        families: Labelled graphs of each family.
+        targets: ``(graphs,)`` of each family, on the scale of :func:`to_target`.
+        width_octave: What a doubling of all widths adds to a target.
         config: Settings.
         folder: Where the state is kept.
         report: Called after each step with the step, the total and the losses.
@@ -65,22 +71,24 @@ def fine_tune_encoder(
     model = SupervisedEncoder(encoder)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     state = TrainingState(model, optimizer)
-    fingerprint = {**config.to_json(), "graphs": len(graphs), "stage": "supervised"}
+    counts = [len(graphs) for graphs in families]
+    fingerprint = {**config.to_json(), "graphs": counts, "stage": "supervised"}
     state.restore(folder, fingerprint)
-    targets = to_target(accuracies)
     model.train()
     for step in range(state.step, config.supervised_steps):
         rng = np.random.default_rng([config.seed, 1, step])
         torch.manual_seed(int(rng.integers(2**31)))
-        chosen = rng.choice(len(graphs), size=min(config.batch, len(graphs)), replace=False)
-        octaves = torch.from_numpy(_octaves(rng, len(chosen)))
-        batch = GraphBatch.collate([graphs[i] for i in chosen])
+        chosen = draw(counts, config.batch, rng)
+        batch = GraphBatch.collate([families[f][i] for f, members in enumerate(chosen) for i in members])
+        family = torch.cat([torch.full((len(members),), f) for f, members in enumerate(chosen)])
+        octaves = torch.from_numpy(_octaves(rng, len(family), config.widen))
         batch = replace(batch, sizes=widen_batch(batch, octaves))
-        wanted = targets[chosen] + octaves * config.width_octave / TARGET_SPREAD
+        labels = torch.cat([targets[f][members] for f, members in enumerate(chosen)])
+        wanted = labels + octaves * width_octave
         scores = model(mask_batch(batch, config.node_dropout))
-        error, ranking = F.smooth_l1_loss(scores, wanted), ranking_loss(scores, wanted)
+        error, ranking = F.smooth_l1_loss(scores, wanted), ranking_loss(scores, wanted, family)
         rate = config.learning_rate * warm_cosine(step / config.supervised_steps)
-        state.descend(error + 0.5 * ranking, rate)
+        state.descend(error + config.ranking * ranking, rate)
         if state.step % config.save_every == 0 or state.step == config.supervised_steps:
             state.save(folder, fingerprint)
         if report is not None:
@@ -89,7 +97,9 @@ def fine_tune_encoder(
     return model.encoder.eval()
 
 
-def _octaves(rng: np.random.Generator, count: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Doublings of the width: none for half of the graphs, -4.5 to 1 for the others."""
-    shifts = rng.uniform(-4.5, 1.0, count) * (rng.random(count) < 0.5)
+def _octaves(
+    rng: np.random.Generator, count: int, share: float
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Doublings of the width: -4.5 to 1 for a share of the graphs, none for the others."""
+    shifts = rng.uniform(-4.5, 1.0, count) * (rng.random(count) < share)
     return shifts.astype(np.float32)

@@ -23,9 +23,12 @@ from nas_assistant.predictors import (
     Calibration,
     GaussianMixture,
     Predictor,
-    SizePrior,
+    StructurePrior,
+    Vocabulary,
+    Widths,
     conformal_half_width,
-    gain_half_width,
+    pair_residuals,
+    robust_scale,
     to_target,
 )
 from nas_assistant.training._cache import GraphSet, load_graphs
@@ -34,11 +37,13 @@ from nas_assistant.training._encoder import train_encoder
 from nas_assistant.training._regressor import train_experts
 from nas_assistant.training._supervised import fine_tune_encoder
 
+Array = npt.NDArray[np.float64]
+
 Progress = Callable[[str, int, int, str], None]
 """Called with the stage, what is done of it, its total, and a remark."""
 
 _INTERVAL_NETWORKS = 250
-"""Networks of each family that sets the width of the intervals of unfamiliar networks."""
+"""Networks of each family that only sets the width of the intervals of unfamiliar networks."""
 
 
 def train(
@@ -52,9 +57,9 @@ def train(
 ) -> Predictor:
     """Train a predictor and write its checkpoint.
 
-    Extraction of graphs, encoder without and then with labels, Gaussian mixture, mixture of experts,
-    intervals. Interrupted at any moment, the same call goes on: graphs come from the cache, the encoder from
-    its last saved state.
+    Extraction of graphs, structure prior, encoder without and then with labels, Gaussian mixture, mixture of
+    experts, intervals. Interrupted at any moment, the same call goes on: graphs come from the cache, the
+    encoder from its last saved state.
 
     Args:
         out: Folder of the checkpoint; the state of the training lies in its subfolder ``state``.
@@ -65,42 +70,34 @@ def train(
         progress: See :data:`Progress`.
 
     Raises:
-        UserError: The labels are missing, or ``out`` holds a run of other settings.
+        UserError: The labels are missing or too few, or ``out`` holds a run of other settings.
     """
     config, out = config or TrainingConfig(), Path(out)
     report: Progress = progress or (lambda stage, done, total, remark: None)
     started = time.monotonic()
-    networks = get_family(config.family).networks(data_root, limit=config.networks, seed=config.seed)
-    if len(networks) < 2 * config.held_out:
-        raise UserError(
-            f"{config.family}: {len(networks)} networks are too few to hold out {config.held_out}"
-        )
-    load = partial(load_graphs, cache_dir=cache_dir, workers=workers)
-    graphs = load(config.family, networks, progress=lambda done, total: report("graphs", done, total, ""))
-    others = [
-        load(name, get_family(name).networks(data_root, limit=_INTERVAL_NETWORKS, seed=config.seed))
-        for name in config.interval_families
-    ]
-    learned, calibrating, testing = split(graphs, config)
-    state = out / "state"
-    unlabelled = list(learned.graphs)
-    encoder = train_encoder(unlabelled, config, state / "unsupervised", _reporter(report, "encoder"))
-    labels = torch.from_numpy(learned.accuracies).float()
-    encoder = fine_tune_encoder(
-        encoder, unlabelled, labels, config, state / "supervised", _reporter(report, "fine-tuning")
+    load = partial(
+        _load, config=config, data_root=data_root, cache_dir=cache_dir, workers=workers, report=report
     )
-    adopt_kin(encoder, learned.graphs)
-    predictor = _calibrate(_fit_heads(encoder, learned, config, report), calibrating, others, config)
+    parts = [split(load(name, config.networks), config) for name in config.families]
+    learned, calibrating, testing = (list(sets) for sets in zip(*parts, strict=True))
+    others = [load(name, _INTERVAL_NETWORKS) for name in config.interval_families]
+    prior = fit_prior(learned, config)
+    targets = [_targets(graphs, prior, learned) for graphs in learned]
+    encoder = _train_encoder(learned, targets, prior, config, out / "state", report)
+    predictor = _fit_heads(encoder, learned, targets, prior, config, report)
+    predictor = _calibrate(predictor, learned, calibrating, others, config)
     metadata = {
         "data": {
-            "family": config.family,
-            "label": get_family(config.family).label,
-            "trained_on": len(learned),
-            "held_out": len(calibrating) + len(testing),
+            "families": {g.family: len(g) for g in learned},
+            "labels": {g.family: get_family(g.family).label for g in learned},
+            "held_out": {g.family: len(g) + len(t) for g, t in zip(calibrating, testing, strict=True)},
         },
         "config": config.to_json(),
         "seed": config.seed,
-        "metrics": {"held_out": rank_metrics(_accuracies(predictor, testing), testing.accuracies)},
+        "metrics": {
+            g.family: rank_metrics(_accuracies(predictor, g), g.accuracies) | {"networks": len(g)}
+            for g in testing
+        },
         "version": nas_assistant.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -115,46 +112,146 @@ def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet,
     """Networks to learn from, to calibrate on and to test on, apart by the seed."""
     order = list(range(len(graphs)))
     random.Random(config.seed).shuffle(order)
-    half = config.held_out // 2
-    return (
-        graphs.subset(order[config.held_out :]),
-        graphs.subset(order[:half]),
-        graphs.subset(order[half : config.held_out]),
+    held_out = min(config.held_out, len(graphs) // 5)
+    half = held_out // 2
+    return graphs.subset(order[held_out:]), graphs.subset(order[:half]), graphs.subset(order[half:held_out])
+
+
+def fit_prior(learned: Sequence[GraphSet], config: TrainingConfig) -> StructurePrior:
+    """The structure prior of some families."""
+    return StructurePrior.fit(
+        [structure(graphs) for graphs in learned],
+        [_to_targets(graphs.accuracies) for graphs in learned],
+        penalty=config.penalty,
+        levels=[_comparable(graphs) for graphs in learned],
     )
+
+
+def structure(graphs: GraphSet) -> Array:
+    """Statistics of every graph, ``(networks, len(STRUCTURE))``."""
+    return np.stack([one.structure for one in graphs.graphs])
+
+
+def _load(
+    name: str,
+    networks: int,
+    *,
+    config: TrainingConfig,
+    data_root: str | Path | None,
+    cache_dir: Path | None,
+    workers: int | None,
+    report: Progress,
+) -> GraphSet:
+    members = get_family(name).networks(data_root, limit=networks, seed=config.sample_seed)
+    stage = "graphs" if len(config.families) == 1 else f"graphs, {name}"
+    graphs = load_graphs(
+        name,
+        members,
+        cache_dir=cache_dir,
+        workers=workers,
+        progress=lambda done, total: report(stage, done, total, ""),
+    )
+    if len(graphs) < 40:
+        raise UserError(f"{name}: {len(graphs)} networks are too few to train on; at least 40 are needed")
+    return graphs
+
+
+def _targets(graphs: GraphSet, prior: StructurePrior, learned: Sequence[GraphSet]) -> torch.Tensor:
+    """What the experts learn: labels that only rank are brought to the scale and level of the others."""
+    targets = _to_targets(graphs.accuracies)
+    if not _comparable(graphs):
+        counted = [one for one in learned if _comparable(one)] or learned
+        scale = np.mean([robust_scale(_to_targets(one.accuracies)) for one in counted])
+        level = prior(structure(graphs)).mean()
+        targets = level + scale * (targets - np.median(targets)) / robust_scale(targets)
+    return torch.from_numpy(targets).float()
+
+
+def _train_encoder(
+    learned: Sequence[GraphSet],
+    targets: Sequence[torch.Tensor],
+    prior: StructurePrior,
+    config: TrainingConfig,
+    state: Path,
+    report: Progress,
+) -> GraphEncoder:
+    """Encoder without and then with labels."""
+    families = [graphs.graphs for graphs in learned]
+    encoder = train_encoder(families, config, state / "unsupervised", _reporter(report, "encoder"))
+    encoder = fine_tune_encoder(
+        encoder,
+        families,
+        targets,
+        prior.width_octave,
+        config,
+        state / "supervised",
+        _reporter(report, "fine-tuning"),
+    )
+    if config.adopt_kin:
+        adopt_kin(encoder, [graph for graphs in families for graph in graphs])
+    return encoder
 
 
 def _fit_heads(
-    encoder: GraphEncoder, learned: GraphSet, config: TrainingConfig, report: Progress
+    encoder: GraphEncoder,
+    learned: Sequence[GraphSet],
+    targets: Sequence[torch.Tensor],
+    prior: StructurePrior,
+    config: TrainingConfig,
+    report: Progress,
 ) -> Predictor:
-    """Mixture, experts and size prior on top of a trained encoder; the intervals have no width yet."""
+    """Mixture and experts on top of a trained encoder; the intervals have no width yet."""
+    graphs = [graph for one in learned for graph in one.graphs]
     vectors = torch.from_numpy(
-        embed_arrays(encoder, learned.graphs, lambda done: report("vectors", done, len(learned), ""))
+        embed_arrays(encoder, graphs, lambda done: report("vectors", done, len(graphs), ""))
     )
     mixture = GaussianMixture.fit(vectors, config.components, seed=config.seed)
     report("experts", 0, 1, "")
-    experts = train_experts(vectors, torch.from_numpy(learned.accuracies).float(), mixture, config)
+    weights = torch.cat([torch.full((len(g),), len(graphs) / (len(learned) * len(g))) for g in learned])
+    experts = train_experts(vectors, torch.cat(list(targets)), weights, mixture, config)
     report("experts", 1, 1, "")
-    targets = to_target(torch.from_numpy(learned.accuracies)).numpy()
-    size_prior = SizePrior.fit(learned.statistics, targets)
     likelihoods = mixture.log_likelihood(vectors).numpy()
     quantiles = tuple(float(q) for q in np.quantile(likelihoods, np.linspace(0.0, 1.0, 101)))
-    return Predictor(encoder, mixture, experts, size_prior, Calibration(0.0, 0.0, 0.0, quantiles))
+    unknown = Widths(0.0, 0.0, config.unfamiliar_share)
+    calibration = Calibration(Widths(0.0, 0.0, 1.0), unknown, quantiles)
+    return Predictor(encoder, mixture, experts, prior, Vocabulary.of(graphs), calibration)
 
 
 def _calibrate(
-    predictor: Predictor, calibrating: GraphSet, others: Sequence[GraphSet], config: TrainingConfig
+    predictor: Predictor,
+    learned: Sequence[GraphSet],
+    calibrating: Sequence[GraphSet],
+    others: Sequence[GraphSet],
+    config: TrainingConfig,
 ) -> Predictor:
-    """Set the widths of the intervals: on held-out networks, and on families that no step saw."""
-    predicted = _accuracies(predictor, calibrating)
-    familiar = conformal_half_width(predicted - calibrating.accuracies)
-    residuals = [_accuracies(predictor, other) - other.accuracies for other in others]
-    calibration = replace(
-        predictor.calibration,
-        accuracy=familiar,
-        gain=gain_half_width(predicted, calibrating.accuracies, config.seed),
-        unfamiliar=max(familiar, *(conformal_half_width(r) for r in residuals)) if residuals else familiar,
-    )
-    return replace(predictor, calibration=calibration)
+    """Set the intervals: on held-out networks, and on families that no step saw."""
+    near = [_residuals(predictor, graphs) for graphs in calibrating if _comparable(graphs)]
+    far = [_residuals(predictor, graphs) for graphs in others if _comparable(graphs)]
+    if len(learned) > 1:
+        far += [_left_out(graphs, learned, config) for graphs in learned if _comparable(graphs)]
+    calibration = predictor.calibration
+
+    def widths(residuals: Sequence[Array], share: float) -> Widths:
+        pairs = [pair_residuals(r, config.seed) for r in residuals]
+        return Widths(conformal_half_width(residuals), conformal_half_width(pairs), share)
+
+    familiar = widths(near or far, calibration.familiar.share)
+    unfamiliar = widths(far or near, calibration.unfamiliar.share)
+    return replace(predictor, calibration=replace(calibration, familiar=familiar, unfamiliar=unfamiliar))
+
+
+def _left_out(graphs: GraphSet, learned: Sequence[GraphSet], config: TrainingConfig) -> Array:
+    """Residuals of a family's structure prior fitted to the other families."""
+    prior = fit_prior([other for other in learned if other.family != graphs.family], config)
+    return prior(structure(graphs)) - _to_targets(graphs.accuracies)
+
+
+def _comparable(graphs: GraphSet) -> bool:
+    return get_family(graphs.family).comparable
+
+
+def _residuals(predictor: Predictor, graphs: GraphSet) -> Array:
+    return _to_targets(_accuracies(predictor, graphs)) - _to_targets(graphs.accuracies)
 
 
 def _reporter(report: Progress, stage: str) -> Callable[[int, int, dict[str, float]], None]:
@@ -164,5 +261,9 @@ def _reporter(report: Progress, stage: str) -> Callable[[int, int, dict[str, flo
     return tell
 
 
-def _accuracies(predictor: Predictor, graphs: GraphSet) -> npt.NDArray[np.float64]:
+def _accuracies(predictor: Predictor, graphs: GraphSet) -> Array:
     return np.asarray([prediction.accuracy for prediction in predictor.predict_arrays(graphs.graphs)])
+
+
+def _to_targets(accuracies: Array) -> Array:
+    return np.asarray(to_target(torch.from_numpy(accuracies)))
