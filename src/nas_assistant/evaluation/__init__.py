@@ -1,5 +1,6 @@
 """Evaluation: rankings against measured accuracies, beside baselines."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.evaluation._bootstrap import bootstrap_intervals
@@ -18,29 +19,42 @@ if TYPE_CHECKING:
     from nas_assistant.evaluation._evaluate import Row as Row
     from nas_assistant.evaluation._evaluate import evaluate as evaluate
     from nas_assistant.evaluation._evaluate import score_row as score_row
+    from nas_assistant.evaluation._jobs import Job as Job
+    from nas_assistant.evaluation._jobs import Networks as Networks
+    from nas_assistant.evaluation._jobs import Protocol as Protocol
+    from nas_assistant.evaluation._jobs import protocols as protocols
+    from nas_assistant.evaluation._jobs import run_job as run_job
+    from nas_assistant.evaluation._jobs import summarise as summarise
 
 __all__ = [
     "METRICS",
     "Evaluation",
+    "Job",
+    "Networks",
+    "Protocol",
     "Row",
     "bootstrap_intervals",
     "evaluate",
     "kendall",
     "ndcg",
+    "protocols",
     "rank_metrics",
     "regret",
+    "run_job",
     "score_row",
     "spearman",
     "spearman_top_decile",
+    "summarise",
 ]
 
-_EVALUATION = ("METRICS", "Evaluation", "Row", "evaluate", "score_row")
+_LATER = {
+    **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
+    **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
+}
 
 
 def __getattr__(name: str) -> Any:
     # The training reads the metrics, and the evaluation reads the training's cache.
-    if name in _EVALUATION:
-        from nas_assistant.evaluation import _evaluate
-
-        return getattr(_evaluate, name)
+    if name in _LATER:
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

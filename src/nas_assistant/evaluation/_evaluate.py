@@ -106,7 +106,8 @@ def evaluate(
     place = {key: index for index, key in enumerate(graphs.keys)}
     results = []
     for view, members in source.views([network for network in chosen if network.key in place]).items():
-        indices = [place[network.key] for network in members]
+        # One that has no graph, or the graph of another, is left out.
+        indices = [place[network.key] for network in members if network.key in place]
         subset = graphs.subset(indices)
         predicted = [predictions[i] for i in indices]
         inside = [
@@ -137,7 +138,7 @@ def unseen_networks(
 ) -> list[Network[Any]]:
     """Networks that the predictor's training did not touch, in a random order."""
     config = predictor.metadata.get("config", {})
-    if config.get("family") != family:
+    if family not in config.get("families", [config.get("family")]):
         return get_family(family).networks(data_root, limit=limit or 10**9, seed=seed)
     # The training takes the first networks of its own order; what follows them is unseen.
     ordered = get_family(family).networks(data_root, limit=10**9, seed=config["seed"])

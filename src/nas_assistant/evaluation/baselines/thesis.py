@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from nas_assistant.encoders import GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.encoders._features import SIZES
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
-from nas_assistant.evaluation.baselines._fitting import Labels, all_graphs, descend
+from nas_assistant.evaluation.baselines._fitting import Labels, descend
 from nas_assistant.evaluation.baselines._nodes import SCALES, linear_sizes
 from nas_assistant.predictors import GaussianMixture, MixtureOfExperts
 from nas_assistant.training import GraphSet, TrainingConfig, train_encoder
 
-_STEPS = 300
+_STEPS = 250
 _COMPONENTS = 50
 _EXPERT_EPOCHS = 60
 _KEPT = tuple(name for name in SIZES if name in SCALES)
@@ -42,8 +42,9 @@ class Thesis(BaseBaseline):
 
     def fit(self, sets: Sequence[GraphSet], seed: int, progress: Progress | None = None) -> None:
         """Train the encoder without labels, cluster its vectors, train the experts on them."""
-        labels, graphs = Labels.of(sets), [_as_written(graph) for graph in all_graphs(sets)]
-        encoder = _train_encoder(graphs, seed, progress)
+        labels, families = Labels.of(sets), [[_as_written(graph) for graph in one.graphs] for one in sets]
+        graphs = [graph for family in families for graph in family]
+        encoder = _train_encoder(families, seed, progress)
         vectors = torch.from_numpy(embed_arrays(encoder, graphs))
         mixture = GaussianMixture.fit(vectors, _COMPONENTS, seed=seed)
         gates = mixture.posterior(vectors)
@@ -72,7 +73,7 @@ class Thesis(BaseBaseline):
             return labels.accuracies(experts(vectors, mixture.posterior(vectors)).double().numpy())
 
 
-def _train_encoder(graphs: list[GraphArrays], seed: int, progress: Progress | None) -> GraphEncoder:
+def _train_encoder(families: list[list[GraphArrays]], seed: int, progress: Progress | None) -> GraphEncoder:
     config = TrainingConfig(
         seed=seed, encoder_steps=_STEPS, supervised_steps=0, node_dropout=0.0, save_every=_STEPS
     )
@@ -82,7 +83,7 @@ def _train_encoder(graphs: list[GraphArrays], seed: int, progress: Progress | No
             progress("encoder", step, total)
 
     with TemporaryDirectory() as folder:
-        return train_encoder(graphs, config, Path(folder), report)
+        return train_encoder(families, config, Path(folder), report)
 
 
 def _as_written(graph: GraphArrays) -> GraphArrays:
