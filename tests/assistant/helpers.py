@@ -4,11 +4,21 @@ import random
 from collections.abc import Callable
 
 import torch
+from torch import nn
 
 from nas_assistant.edits import apply_edits, legal_edits
-from nas_assistant.encoders import EncoderConfig, GraphEncoder
+from nas_assistant.encoders import STRUCTURE, EncoderConfig, GraphArrays, GraphEncoder
 from nas_assistant.generators import BaseGenerator, Proposal, Request
-from nas_assistant.predictors import Calibration, GaussianMixture, MixtureOfExperts, Predictor, SizePrior
+from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.predictors import (
+    Calibration,
+    GaussianMixture,
+    MixtureOfExperts,
+    Predictor,
+    StructurePrior,
+    Vocabulary,
+    Widths,
+)
 
 NET = '''\
 """A network for the tests."""
@@ -73,7 +83,15 @@ def make_predictor() -> Predictor:
     means = torch.randn(4, encoder.width)
     mixture = GaussianMixture(means, torch.full((4,), -1.3863), 1.0)
     quantiles = tuple(float(-3000 + 30 * step) for step in range(101))
-    calibration = Calibration(accuracy=0.01, gain=0.012, unfamiliar=0.05, quantiles=quantiles)
-    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
+    familiar, unfamiliar = Widths(accuracy=0.1, gain=0.12, share=1.0), Widths(0.5, 0.4, 0.25)
+    calibration = Calibration(familiar, unfamiliar, quantiles)
+    prior = StructurePrior(tuple(0.1 * sign for sign in STRUCTURE.values()), (1.0,) * len(STRUCTURE), 0.0)
     experts = MixtureOfExperts(encoder.width, 4).eval()
-    return Predictor(encoder, mixture, experts, prior, calibration, {})
+    return Predictor(encoder, mixture, experts, prior, Vocabulary.of([_arrays()]), calibration, {})
+
+
+def _arrays() -> GraphArrays:
+    """A graph with the kinds of nodes of :data:`NET`."""
+    layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    return GraphArrays.from_graph(ComputationalGraph.from_torch(module, torch.zeros(2, 3, 16, 16)))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_assistant.encoders import GraphEncoder
+from nas_assistant.encoders import STRUCTURE, GraphArrays, GraphEncoder
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors import (
@@ -20,7 +20,9 @@ from nas_assistant.predictors import (
     GaussianMixture,
     MixtureOfExperts,
     Predictor,
-    SizePrior,
+    StructurePrior,
+    Vocabulary,
+    Widths,
     conformal_half_width,
     to_target,
 )
@@ -43,10 +45,12 @@ def predictor() -> Predictor:
     torch.manual_seed(0)
     encoder = GraphEncoder().eval()
     mixture = GaussianMixture(torch.randn(4, 512), torch.full((4,), -math.log(4)), 1.0)
-    calibration = Calibration(0.02, 0.01, 0.06, tuple(float(q) for q in np.linspace(-2000, -500, 101)))
-    prior = SizePrior((0.1, 0.1, 0.1), (20.0, 28.0, 4.0), 0.0)
+    quantiles = tuple(float(q) for q in np.linspace(-2000, -500, 101))
+    calibration = Calibration(Widths(0.1, 0.12, 1.0), Widths(0.5, 0.4, 0.25), quantiles)
+    prior = StructurePrior(tuple(0.1 * sign for sign in STRUCTURE.values()), (1.0,) * len(STRUCTURE), 0.0)
+    vocabulary = Vocabulary.of([GraphArrays.from_graph(graph(8))])
     experts = MixtureOfExperts(512, 4).eval()
-    return Predictor(encoder, mixture, experts, prior, calibration, {"note": "untrained"})
+    return Predictor(encoder, mixture, experts, prior, vocabulary, calibration, {"note": "untrained"})
 
 
 def test_a_saved_predictor_says_the_same(predictor: Predictor, tmp_path: Path) -> None:
@@ -112,16 +116,35 @@ def test_conformal_widths_cover_new_residuals() -> None:
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(200):
-        width = conformal_half_width(rng.normal(size=200))
+        width = conformal_half_width([rng.normal(size=200)])
         covered.append(np.mean(np.abs(rng.normal(size=500)) <= width))
     assert 0.895 < float(np.mean(covered)) < 0.92
 
 
-def test_unfamiliar_networks_get_wider_intervals() -> None:
-    calibration = Calibration(0.02, 0.01, 0.06, tuple(float(q) for q in range(101)))
-    assert calibration.familiarity(-5.0) == 0.0 and calibration.familiarity(1000.0) == 1.0
-    widths = [calibration.half_width(f) for f in (0.0, 0.25, 0.375, 0.5, 0.9)]
-    assert widths == pytest.approx([0.06, 0.06, 0.04, 0.02, 0.02])
+def test_families_count_alike_in_a_width() -> None:
+    near, far = np.full(1000, 0.1), np.full(10, 0.5)
+    assert conformal_half_width([near, far]) == 0.5  # a tenth is not covered by 0.1, in half of the weight
+    assert conformal_half_width([near]) == 0.1 and conformal_half_width([]) == 0.0
+
+
+def test_unfamiliar_networks_get_wider_intervals_and_less_of_the_experts() -> None:
+    quantiles = tuple(float(q) for q in range(101))
+    calibration = Calibration(Widths(0.1, 0.12, 1.0), Widths(0.5, 0.4, 0.2), quantiles)
+    assert calibration.percentile([-5.0, 50.0, 1000.0]).tolist() == [0.0, 0.5, 1.0]
+    found = [calibration.widths(familiarity) for familiarity in (0.0, 0.05, 0.15, 0.25, 0.9)]
+    assert [w.accuracy for w in found] == pytest.approx([0.5, 0.5, 0.3, 0.1, 0.1])
+    assert [w.gain for w in found] == pytest.approx([0.4, 0.4, 0.26, 0.12, 0.12])
+    assert [w.share for w in found] == pytest.approx([0.2, 0.2, 0.6, 1.0, 1.0])
+    assert Calibration.from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
+
+
+def test_kinds_of_nodes_never_seen_are_named_and_unfamiliar(predictor: Predictor) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GELU(), nn.Conv2d(8, 8, 5), nn.ReLU())
+    strange = ComputationalGraph.from_torch(module, torch.zeros(2, 3, 16, 16))
+    prediction = predictor.predict(strange)
+    assert prediction.familiarity == 0.0
+    assert set(prediction.unseen) == {"gelu", "conv 5x5"}
+    assert predictor.predict(graph(64)).unseen == ()
 
 
 def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
@@ -130,23 +153,45 @@ def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
     assert low < after.accuracy - before.accuracy < high
 
 
-def test_the_size_prior_never_falls() -> None:
+def test_the_slopes_of_the_structure_prior_never_turn() -> None:
     rng = np.random.default_rng(0)
-    sizes = 2.0 ** rng.uniform(10, 20, size=(200, 3))
-    targets = 0.2 * np.log2(sizes[:, 0]) - 0.3 * np.log2(sizes[:, 1]) + 0.1 * rng.normal(size=200)
-    prior = SizePrior.fit(sizes, targets)
-    assert min(prior.slopes) == 0.0 and prior.slopes[0] > 0.1
-    assert (prior(2 * sizes) >= prior(sizes)).all()
-    assert SizePrior.from_json(json.loads(json.dumps(prior.to_json()))) == prior
+    signs = np.asarray(list(STRUCTURE.values()))
+    statistics = rng.normal(size=(300, len(STRUCTURE)))
+    truth = np.where(np.arange(len(signs)) % 2, signs, -signs) * 0.3  # every other slope is against the sign
+    targets = statistics @ truth + 0.1 * rng.normal(size=300)
+    prior = StructurePrior.fit([statistics], [targets])
+    slopes = np.asarray(prior.slopes)
+    assert (slopes * signs >= 0.0).all()
+    assert (np.abs(slopes[1::2]) > 0.05).all() and (np.abs(slopes[::2]) < 0.05).all()
+    assert prior(np.asarray(prior.centre)[None]) == pytest.approx(np.median(targets))
+    assert StructurePrior.from_json(json.loads(json.dumps(prior.to_json()))) == prior
 
 
-def test_a_prediction_is_experts_and_size_in_fixed_shares(predictor: Predictor) -> None:
-    experts_alone, size_alone, mixed = (
-        to_target(torch.tensor(accuracy, dtype=torch.float64))
-        for accuracy in (replace_share(predictor, s).predict(graph(32)).accuracy for s in (0.0, 1.0, 0.4))
+def test_the_levels_of_families_do_not_bend_the_slopes() -> None:
+    rng = np.random.default_rng(0)
+    statistics = rng.normal(size=(200, len(STRUCTURE)))
+    targets = statistics[:, 0]
+    shifted = statistics.copy()
+    shifted[:, 0] += 10.0
+    alone = StructurePrior.fit([statistics], [targets])
+    both = StructurePrior.fit([statistics, shifted], [targets, targets - 5.0])
+    assert both.slopes == pytest.approx(alone.slopes, abs=1e-6)
+    ranked = StructurePrior.fit([statistics, shifted], [targets, targets - 5.0], levels=[True, False])
+    assert ranked.intercept == pytest.approx(alone.intercept)
+
+
+def test_a_prediction_is_experts_and_structure_in_shares(predictor: Predictor) -> None:
+    structure_alone, experts_alone, mixed = (
+        to_target(torch.tensor(with_share(predictor, share).predict(graph(32)).accuracy, dtype=torch.float64))
+        for share in (0.0, 1.0, 0.4)
     )
-    assert float(mixed) == pytest.approx(float(0.6 * experts_alone + 0.4 * size_alone), abs=1e-6)
+    assert float(mixed) == pytest.approx(float(0.4 * experts_alone + 0.6 * structure_alone), abs=1e-6)
 
 
-def replace_share(predictor: Predictor, share: float) -> Predictor:
-    return replace(predictor, size_prior=replace(predictor.size_prior, share=share))
+def with_share(predictor: Predictor, share: float) -> Predictor:
+    calibration = predictor.calibration
+    familiar, unfamiliar = (
+        replace(calibration.familiar, share=share),
+        replace(calibration.unfamiliar, share=share),
+    )
+    return replace(predictor, calibration=replace(calibration, familiar=familiar, unfamiliar=unfamiliar))
