@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from _report import RESULTS
 
-from nas_assistant.evaluation import Job, Networks, protocols, run_job, summarise
-from nas_assistant.evaluation.baselines import get_baseline, list_baselines
+from nas_assistant.evaluation import ABLATIONS, OURS, Job, Networks, get_scorer, protocols, run_job, summarise
+from nas_assistant.evaluation.baselines import list_baselines
 from nas_assistant.families import list_families
 
 
@@ -37,9 +37,9 @@ def jobs(scorers: list[str], names: list[str], families: list[str], seeds: list[
     for protocol in protocols(names, families):
         for seed in seeds:
             for scorer in scorers:
-                if get_baseline(scorer).learns or scorer == "random" or seed == seeds[0]:
+                if get_scorer(scorer).learns or scorer == "random" or seed == seeds[0]:
                     made.append(Job(scorer, protocol, seed))
-    return sorted(made, key=lambda job: get_baseline(job.scorer).learns)
+    return sorted(made, key=lambda job: get_scorer(job.scorer).learns)
 
 
 def show(rows: list[dict[str, Any]], scorers: list[str]) -> None:
@@ -62,7 +62,12 @@ def show(rows: list[dict[str, Any]], scorers: list[str]) -> None:
 def main() -> None:
     """Run what is missing, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scorers", nargs="+", default=list_baselines(), choices=list_baselines())
+    parser.add_argument(
+        "--scorers",
+        nargs="+",
+        default=[*list_baselines(), OURS],
+        choices=[*list_baselines(), OURS, *ABLATIONS],
+    )
     parser.add_argument("--protocols", nargs="+", default=["zero_shot"], help="zero_shot, leave_one_out")
     parser.add_argument("--families", nargs="+", default=list_families())
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -79,9 +84,7 @@ def main() -> None:
             state = "done" if job.path(arguments.out).is_file() else "missing"
             print(f"{state:8}{job.protocol.name:24}{job.scorer:16}seed {job.seed}")
         return
-    results = [
-        run_job(job, get_baseline(job.scorer), networks, arguments.out, Progress(job)) for job in chosen
-    ]
+    results = [run_job(job, get_scorer(job.scorer), networks, arguments.out, Progress(job)) for job in chosen]
     rows = list(summarise(results))
     show(rows, arguments.scorers)
     content = {"title": "Rankings of every scorer, means over the seeds", "rows": rows}

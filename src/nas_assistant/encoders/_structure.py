@@ -30,12 +30,11 @@ STRUCTURE: dict[str, int] = {
     "smoothness": -1,
     "detail": 1,
     "shortcut": 1,
-    "spatial_depth": 1,
     "spatial_share": 1,
     "spatial_convolutions": 1,
-    "reach": -1,
-    "shortest_reach": -1,
-    "mean_reach": -1,
+    "excess": -1,
+    "shortest_excess": -1,
+    "mean_excess": -1,
 }
 """Statistics and the sign of their effect on accuracy, all else equal.
 
@@ -46,10 +45,11 @@ STRUCTURE: dict[str, int] = {
 - ``smoothness``: correlation of neighbouring pixels that a natural image has left at the output: pools raise
   it, activations and strides lower it. ``detail``: ``log2(1 - smoothness)``.
 - ``shortcut``: ``log2`` of the longest over the shortest path, in convolutions.
-- ``spatial_depth``: ``log2`` of the convolutions larger than 1x1 on the longest path.
-- ``spatial_share``: their expected share of a path; ``spatial_convolutions``: ``log2`` of their number there.
-- ``reach``, ``shortest_reach``, ``mean_reach``: how far a path looks, in images: expected, of the shortest
-  path, and with all branches weighted alike.
+- ``spatial_share``: expected share of a path that are convolutions larger than 1x1;
+  ``spatial_convolutions``: ``log2`` of their expected number.
+- ``excess``, ``shortest_excess``, ``mean_excess``: width of the window that a path looks through, in images,
+  beyond two, where it sees the whole image from any pixel: expected, of the narrowest path, and with all
+  branches weighted alike.
 """
 
 _INDEX = {op: index for index, op in enumerate(Operation)}
@@ -81,7 +81,6 @@ class _Signal:
         least: Convolutions of the shortest path.
         least_reach: Of the path that looks least far.
         most: Convolutions of the longest path.
-        most_spatial: Of those larger than 1x1.
     """
 
     variance: float = 1.0
@@ -95,7 +94,6 @@ class _Signal:
     least: float = 0.0
     least_reach: float = 0.0
     most: float = 0.0
-    most_spatial: float = 0.0
 
     def look(self, distance: float) -> None:
         """Every path looks so much farther."""
@@ -109,7 +107,6 @@ class _Signal:
         self.least += 1
         self.most += 1
         self.spatial += spatial
-        self.most_spatial += spatial
 
     def pool(self, kernel: int, stride: int, average: bool) -> None:
         """Average a window of a signal whose correlation falls geometrically with the distance."""
@@ -143,12 +140,9 @@ def structure_statistics(arrays: GraphArrays) -> npt.NDArray[np.float64]:
             signal.smooth,
             math.log2(1.0 - min(max(signal.smooth, 0.0), 0.9995)),
             math.log2((1.0 + signal.most) / (1.0 + signal.least)),
-            math.log2(1.0 + signal.most_spatial),
             signal.spatial / (1.0 + signal.convolutions + signal.pools),
             math.log2(1.0 + signal.spatial),
-            signal.reach,
-            signal.least_reach,
-            signal.mean_reach,
+            *(max(reach - 2.0, 0.0) for reach in (signal.reach, signal.least_reach, signal.mean_reach)),
         ]
     )
 
@@ -227,7 +221,6 @@ def _join(signals: list[_Signal], shares: list[float], channels: float, concat: 
         least=min(one.least for one in signals),
         least_reach=min(one.least_reach for one in signals),
         most=max(one.most for one in signals),
-        most_spatial=max(one.most_spatial for one in signals),
     )
 
 

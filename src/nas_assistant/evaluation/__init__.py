@@ -25,16 +25,22 @@ if TYPE_CHECKING:
     from nas_assistant.evaluation._jobs import protocols as protocols
     from nas_assistant.evaluation._jobs import run_job as run_job
     from nas_assistant.evaluation._jobs import summarise as summarise
+    from nas_assistant.evaluation._recipe import ABLATIONS as ABLATIONS
+    from nas_assistant.evaluation._recipe import OURS as OURS
+    from nas_assistant.evaluation._recipe import get_scorer as get_scorer
 
 __all__ = [
+    "ABLATIONS",
     "METRICS",
     "Evaluation",
     "Job",
     "Networks",
+    "OURS",
     "Protocol",
     "Row",
     "bootstrap_intervals",
     "evaluate",
+    "get_scorer",
     "kendall",
     "ndcg",
     "protocols",
@@ -50,6 +56,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
+    **dict.fromkeys(("ABLATIONS", "OURS", "get_scorer"), "_recipe"),
 }
 
 

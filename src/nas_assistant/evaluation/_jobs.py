@@ -191,6 +191,8 @@ def _rank(scorer: BaseBaseline, graphs: GraphSet, views: Mapping[str, Sequence[i
     started = time.process_time()
     scores = scorer.score(graphs.graphs)
     seconds = time.process_time() - started
+    ends = scorer.intervals(graphs.graphs)
+    inside = None if ends is None else (ends[:, 0] <= graphs.accuracies) & (graphs.accuracies <= ends[:, 1])
     rows = {}
     for view, places in views.items():
         row = score_row(
@@ -200,7 +202,8 @@ def _rank(scorer: BaseBaseline, graphs: GraphSet, views: Mapping[str, Sequence[i
             predicts_accuracy=scorer.predicts_accuracy,
         )
         spread = float(np.std(graphs.accuracies[list(places)]))
-        rows[view] = {"networks": len(places), "deviation": spread, **asdict(row)}
+        coverage = None if inside is None else float(inside[list(places)].mean())
+        rows[view] = {"networks": len(places), "deviation": spread, "coverage": coverage, **asdict(row)}
     return {
         "graphs_per_second": round(len(graphs) / max(seconds, 1e-9)),
         "views": rows,
@@ -230,6 +233,7 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             "deviation": rows[0]["deviation"],
             "scorer": scorer,
             "seeds": len(rows),
+            "coverage": _mean([row.get("coverage") for row in rows]),
             **{name: _mean([row["metrics"][name] for row in rows]) for name in rows[0]["metrics"]},
             "srcc_interval": [_mean([row["intervals"]["srcc"][end] for row in rows]) for end in (0, 1)],
             "srcc_of_seeds": [min(correlations), max(correlations)],

@@ -23,8 +23,8 @@ from nas_assistant.predictors._structure_prior import StructurePrior
 from nas_assistant.predictors._target import from_target, to_target
 from nas_assistant.predictors._vocabulary import Vocabulary
 
-_NOVELTY = 10.0
-"""A network is wholly unfamiliar once a tenth of its nodes are of kinds that the training never showed."""
+_NOVELTY = 50.0
+"""A network is wholly unfamiliar once one in fifty of its nodes is of a kind that no training network has."""
 
 
 @dataclass(frozen=True)

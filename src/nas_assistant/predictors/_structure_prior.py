@@ -40,7 +40,6 @@ class StructurePrior:
         targets: Sequence[Array],
         *,
         penalty: float = 2.0,
-        levels: Sequence[bool] | None = None,
     ) -> StructurePrior:
         """Ridge regression with signs, within families: their levels do not bend the slopes.
 
@@ -48,7 +47,6 @@ class StructurePrior:
             statistics: ``(networks, len(STRUCTURE))`` of each family.
             targets: ``(networks,)`` of each family, on the scale of :func:`to_target`.
             penalty: On the squared slopes of standardised statistics.
-            levels: Whether the targets of a family count as accuracies, or only rank; all count by default.
         """
         from scipy.optimize import nnls  # a slow import that only training needs
 
@@ -63,11 +61,10 @@ class StructurePrior:
         # What the penalty shrank grows again, as one: it shall share weights out, not belittle differences.
         fitted = rows @ found
         found = found * max(float(wanted @ fitted) / max(float(fitted @ fitted), 1e-12), 0.0)
-        counted = [i for i in range(len(targets)) if levels is None or levels[i]] or list(range(len(targets)))
         slopes = found * signs / np.where(spread > 1e-9, spread, np.inf)
-        slopes = slopes * float(np.mean([scales[i] for i in counted]))
-        centre = np.mean([statistics[i].mean(axis=0) for i in counted], axis=0)
-        intercept = float(np.mean([np.median(targets[i]) for i in counted]))
+        slopes = slopes * float(np.mean(scales))
+        centre = np.mean([x.mean(axis=0) for x in statistics], axis=0)
+        intercept = float(np.mean([np.median(t) for t in targets]))
         return cls(tuple(slopes.tolist()), tuple(centre.tolist()), intercept)
 
     def __call__(self, statistics: Array) -> Array:

@@ -4,14 +4,16 @@ from nas_assistant.training._cache import STATISTICS, GraphSet, default_cache_di
 from nas_assistant.training._config import TrainingConfig
 from nas_assistant.training._encoder import train_encoder
 from nas_assistant.training._regressor import train_experts
-from nas_assistant.training._train import train
+from nas_assistant.training._train import fit_predictor, split, train
 
 __all__ = [
     "STATISTICS",
     "GraphSet",
     "TrainingConfig",
     "default_cache_dir",
+    "fit_predictor",
     "load_graphs",
+    "split",
     "train",
     "train_encoder",
     "train_experts",

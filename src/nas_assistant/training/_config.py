@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+_AFTER_THE_ENCODER = {
+    "components",
+    "shared_experts",
+    "adopt_kin",
+    "unfamiliar_share",
+    "interval_families",
+    "regressor_epochs",
+}
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -45,8 +54,8 @@ class TrainingConfig:
     held_out: int = 500
     seed: int = 0
     sample_seed: int = 0
-    encoder_steps: int = 150
-    supervised_steps: int = 800
+    encoder_steps: int = 100
+    supervised_steps: int = 500
     batch: int = 64
     node_dropout: float = 0.05
     contrastive: float = 1.0
@@ -61,10 +70,14 @@ class TrainingConfig:
     shared_experts: bool = True
     adopt_kin: bool = True
     penalty: float = 2.0
-    unfamiliar_share: float = 0.25
+    unfamiliar_share: float = 0.2
     interval_families: tuple[str, ...] = ("channel_resnet", "nb301")
     regressor_epochs: int = 60
     save_every: int = 25
+
+    def encoder_settings(self) -> dict[str, Any]:
+        """What the encoder depends on: all but the settings of what is fitted to its vectors."""
+        return {name: value for name, value in self.to_json().items() if name not in _AFTER_THE_ENCODER}
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""

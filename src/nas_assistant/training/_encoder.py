@@ -78,7 +78,7 @@ def train_encoder(
     model = UnsupervisedEncoder(GraphEncoder(EncoderConfig(attention=config.attention)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     state = TrainingState(model, optimizer)
-    fingerprint = {**config.to_json(), "graphs": [len(graphs) for graphs in families]}
+    fingerprint = {**config.encoder_settings(), "graphs": [len(graphs) for graphs in families]}
     state.restore(folder, fingerprint)
     model.train()
     for step in range(state.step, config.encoder_steps):

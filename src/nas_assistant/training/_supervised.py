@@ -72,7 +72,7 @@ def fine_tune_encoder(
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     state = TrainingState(model, optimizer)
     counts = [len(graphs) for graphs in families]
-    fingerprint = {**config.to_json(), "graphs": counts, "stage": "supervised"}
+    fingerprint = {**config.encoder_settings(), "graphs": counts, "stage": "supervised"}
     state.restore(folder, fingerprint)
     model.train()
     for step in range(state.step, config.supervised_steps):

@@ -81,11 +81,7 @@ def train(
     parts = [split(load(name, config.networks), config) for name in config.families]
     learned, calibrating, testing = (list(sets) for sets in zip(*parts, strict=True))
     others = [load(name, _INTERVAL_NETWORKS) for name in config.interval_families]
-    prior = fit_prior(learned, config)
-    targets = [_targets(graphs, prior, learned) for graphs in learned]
-    encoder = _train_encoder(learned, targets, prior, config, out / "state", report)
-    predictor = _fit_heads(encoder, learned, targets, prior, config, report)
-    predictor = _calibrate(predictor, learned, calibrating, others, config)
+    predictor = fit_predictor(learned, calibrating, others, config, out / "state", report)
     metadata = {
         "data": {
             "families": {g.family: len(g) for g in learned},
@@ -108,6 +104,31 @@ def train(
     return predictor
 
 
+def fit_predictor(
+    learned: Sequence[GraphSet],
+    calibrating: Sequence[GraphSet],
+    others: Sequence[GraphSet],
+    config: TrainingConfig,
+    state: Path,
+    report: Progress,
+) -> Predictor:
+    """The recipe on graphs that are there already.
+
+    Args:
+        learned: Labelled graphs of each family.
+        calibrating: Networks of the same families that no step sees, for the intervals of familiar ones.
+        others: Of other families, for the intervals of unfamiliar ones.
+        config: Settings.
+        state: Where the encoder's state is kept.
+        report: See :data:`Progress`.
+    """
+    prior = fit_prior(learned, config)
+    targets = [_targets(graphs, prior, learned) for graphs in learned]
+    encoder = _train_encoder(learned, targets, prior, config, state, report)
+    predictor = _fit_heads(encoder, learned, targets, prior, config, report)
+    return _calibrate(predictor, learned, calibrating, others, config)
+
+
 def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet, GraphSet]:
     """Networks to learn from, to calibrate on and to test on, apart by the seed."""
     order = list(range(len(graphs)))
@@ -118,12 +139,12 @@ def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet,
 
 
 def fit_prior(learned: Sequence[GraphSet], config: TrainingConfig) -> StructurePrior:
-    """The structure prior of some families."""
+    """The structure prior of those families whose labels are accuracies, or of all where none is."""
+    counted = [graphs for graphs in learned if _comparable(graphs)] or learned
     return StructurePrior.fit(
-        [structure(graphs) for graphs in learned],
-        [_to_targets(graphs.accuracies) for graphs in learned],
+        [structure(graphs) for graphs in counted],
+        [_to_targets(graphs.accuracies) for graphs in counted],
         penalty=config.penalty,
-        levels=[_comparable(graphs) for graphs in learned],
     )
 
 

@@ -46,6 +46,10 @@ class BaseBaseline(abc.ABC):
         """
         self.seed = seed
 
+    def intervals(self, graphs: Sequence[GraphArrays]) -> Array | None:
+        """Ends of 90 % intervals of the accuracies, ``(graphs, 2)``, or None where there are none."""
+        return None
+
     @abc.abstractmethod
     def score(self, graphs: Sequence[GraphArrays]) -> Array:
         """One number a graph, ``(graphs,)``; higher is better.
