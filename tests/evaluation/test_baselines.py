@@ -75,7 +75,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_registry_knows_every_file_by_its_name() -> None:
     names = list_baselines()
-    assert set(names) == {
+    assert set(names) >= {
         *("random", "flops", "parameters", "depth"),
         *("random_forest", "k_gnn", "gennape", "thesis"),
     }
