@@ -141,7 +141,7 @@ def unseen_networks(
     if family not in config.get("families", [config.get("family")]):
         return get_family(family).networks(data_root, limit=limit or 10**9, seed=seed)
     # The training takes the first networks of its own order; what follows them is unseen.
-    ordered = get_family(family).networks(data_root, limit=10**9, seed=config["seed"])
+    ordered = get_family(family).networks(data_root, limit=10**9, seed=config["sample_seed"])
     rest = ordered[config["networks"] :]
     return rest if limit is None else rest[:limit]
 

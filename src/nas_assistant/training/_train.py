@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -97,6 +98,7 @@ def train(
         "version": nas_assistant.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
+        "peak_memory_mib": _peak_memory(),
         "minutes": round((time.monotonic() - started) / 60, 1),
     }
     predictor = replace(predictor, metadata=metadata)
@@ -265,6 +267,14 @@ def _left_out(graphs: GraphSet, learned: Sequence[GraphSet], config: TrainingCon
     """Residuals of a family's structure prior fitted to the other families."""
     prior = fit_prior([other for other in learned if other.family != graphs.family], config)
     return prior(structure(graphs)) - _to_targets(graphs.accuracies)
+
+
+def _peak_memory() -> int:
+    """Most memory that this process has had, in MiB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _comparable(graphs: GraphSet) -> bool:
