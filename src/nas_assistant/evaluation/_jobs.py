@@ -207,8 +207,6 @@ def _rank(scorer: BaseBaseline, graphs: GraphSet, views: Mapping[str, Sequence[i
     return {
         "graphs_per_second": round(len(graphs) / max(seconds, 1e-9)),
         "views": rows,
-        "keys": graphs.keys,
-        "scores": [float(f"{score:.6g}") for score in scores.tolist()],
     }
 
 
