@@ -20,7 +20,7 @@ def test_predict_prints_json_with_the_contract_s_keys(model: Path, checkpoint: P
     result = run("predict", model, "--json", "--checkpoint", checkpoint)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert list(found) == ["accuracy", "low", "high", "familiarity", "params", "flops", "nodes"]
+    assert list(found) == ["accuracy", "low", "high", "familiarity", "unseen", "params", "flops", "nodes"]
     assert found["low"] <= found["accuracy"] <= found["high"]
     assert (found["params"], found["nodes"]) == (3 * 8 * 9 + 8 + 8 * 10 + 10, 6)
     assert "3,32,32" in result.stderr

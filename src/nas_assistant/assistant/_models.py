@@ -42,6 +42,7 @@ class ModelReport:
             "low": prediction.interval[0],
             "high": prediction.interval[1],
             "familiarity": prediction.familiarity,
+            "unseen": list(prediction.unseen),
             "params": graph.parameters,
             "flops": graph.flops,
             "nodes": len(graph),

@@ -155,6 +155,7 @@ class Search:
                 f"familiarity {after.familiarity:.2f} (original {before.familiarity:.2f}); 0 is unlike every "
                 "network that the predictor learned from"
             ),
+            *([comment(f"never seen in training: {', '.join(after.unseen)}")] if after.unseen else []),
             *(comment(line) for line in self.explanation()),
         ]
 

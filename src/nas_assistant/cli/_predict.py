@@ -29,6 +29,8 @@ def predict(
     shown.add_row("predicted accuracy", f"{prediction.accuracy:.4f}")
     shown.add_row("nine in ten lie in", f"{low:.4f} to {high:.4f}")
     shown.add_row("familiarity", f"{prediction.familiarity:.2f} (0: unlike all that the predictor knows)")
+    if prediction.unseen:
+        shown.add_row("never seen in training", ", ".join(prediction.unseen))
     shown.add_row("parameters", f"{graph.parameters:,}")
     shown.add_row("FLOPs", f"{graph.flops:,}")
     shown.add_row("nodes", f"{len(graph)}")
