@@ -4,7 +4,9 @@ from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
 from nas_assistant.encoders._features import (
     CATEGORIES,
+    CATEGORY_SIZES,
     MASKED,
+    SIZES,
     GraphArrays,
     GraphBatch,
     graph_size,
@@ -24,7 +26,9 @@ from nas_assistant.encoders._structure import STRUCTURE
 
 __all__ = [
     "CATEGORIES",
+    "CATEGORY_SIZES",
     "MASKED",
+    "SIZES",
     "STRUCTURE",
     "EncoderConfig",
     "GraphArrays",

@@ -1,5 +1,6 @@
 """Predictors turn a graph into an accuracy, an interval and a familiarity."""
 
+from nas_assistant.predictors._adapter import Adapter
 from nas_assistant.predictors._calibration import Calibration, Widths, conformal_half_width, pair_residuals
 from nas_assistant.predictors._checkpoint import load_checkpoint, save_checkpoint
 from nas_assistant.predictors._experts import MixtureOfExperts
@@ -8,9 +9,11 @@ from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._predictor import Predictor
 from nas_assistant.predictors._structure_prior import StructurePrior, robust_scale
 from nas_assistant.predictors._target import from_target, to_target
+from nas_assistant.predictors._traits import traits
 from nas_assistant.predictors._vocabulary import Vocabulary
 
 __all__ = [
+    "Adapter",
     "Calibration",
     "GaussianMixture",
     "MixtureOfExperts",
@@ -26,4 +29,5 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "to_target",
+    "traits",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,15 @@ import torch
 from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.predictors._calibration import Calibration
+from nas_assistant.predictors._adapter import Adapter
+from nas_assistant.predictors._calibration import Calibration, Widths
 from nas_assistant.predictors._checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._structure_prior import StructurePrior
 from nas_assistant.predictors._target import from_target, to_target
-from nas_assistant.predictors._vocabulary import Vocabulary
-
-_NOVELTY = 50.0
-"""A network is wholly unfamiliar once one in fifty of its nodes is of a kind that no training network has."""
+from nas_assistant.predictors._vocabulary import Vocabulary, familiar_share
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,7 @@ class Predictor:
         vocabulary: Kinds of nodes that the training showed.
         calibration: Half-widths of the intervals, and the experts' share of a prediction.
         metadata: What the checkpoint says of its data, seed, metrics and code version.
+        adapter: What was learned from a user's own networks.
     """
 
     encoder: GraphEncoder
@@ -48,6 +47,7 @@ class Predictor:
     vocabulary: Vocabulary
     calibration: Calibration
     metadata: dict[str, Any] = field(default_factory=dict)
+    adapter: Adapter | None = None
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> Predictor:
@@ -71,10 +71,12 @@ class Predictor:
             prior = StructurePrior.from_json(metadata["prior"])
             vocabulary = Vocabulary.from_json(metadata["vocabulary"])
             calibration = Calibration.from_json(metadata["calibration"])
+            own = metadata.get("adapter")
+            adapter = Adapter.from_parts(own, _part(tensors, "adapter.")) if own else None
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"{folder}: the checkpoint does not fit this version ({reason})") from error
-        return cls(encoder.eval(), mixture, experts.eval(), prior, vocabulary, calibration, metadata)
+        return cls(encoder.eval(), mixture, experts.eval(), prior, vocabulary, calibration, metadata, adapter)
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint folder that :meth:`load` reads."""
@@ -89,7 +91,10 @@ class Predictor:
             "prior": self.prior.to_json(),
             "vocabulary": self.vocabulary.to_json(),
             "calibration": self.calibration.to_json(),
+            "adapter": self.adapter.to_json() if self.adapter else None,
         }
+        if self.adapter:
+            tensors.update({f"adapter.{name}": value for name, value in self.adapter.tensors().items()})
         save_checkpoint(Path(folder), tensors, metadata)
 
     def predict(self, graph: ComputationalGraph) -> Prediction:
@@ -104,16 +109,21 @@ class Predictor:
         """Predict networks whose graphs are arrays already, in the same order."""
         if not arrays:
             return []
-        vectors = torch.from_numpy(self.embed_arrays(arrays))
-        with torch.no_grad():
-            posterior = self.mixture.posterior(vectors)
-            known = self.experts(vectors, posterior).double().tolist()
-        percentiles = self.calibration.percentile(self.mixture.log_likelihood(vectors).numpy()).tolist()
-        expected = self.prior(np.stack([one.structure for one in arrays])).tolist()
+        targets, familiarities, unseen, posteriors = self._judge(arrays)
+        if self.adapter is not None:
+            targets, familiarities, unseen = self.adapter.correct(arrays, targets, familiarities)
+        halves = [self._widths(familiarity).accuracy for familiarity in familiarities.tolist()]
+        ends = torch.from_numpy(targets[:, None] + np.outer(halves, (-1.0, 0.0, 1.0)))
         return [
-            self._prediction(*values)
-            for values in zip(arrays, expected, known, percentiles, posterior.tolist(), strict=True)
+            Prediction(accuracy, (low, high), *rest)
+            for (low, accuracy, high), *rest in zip(
+                from_target(ends).tolist(), familiarities.tolist(), posteriors, unseen, strict=True
+            )
         ]
+
+    def base_targets(self, arrays: Sequence[GraphArrays]) -> npt.NDArray[np.float64]:
+        """What the predictor says without its adapter, ``(graphs,)``, on the scale of :func:`to_target`."""
+        return self._judge(arrays)[0]
 
     def predict_masked(
         self, graph: ComputationalGraph, groups: Sequence[Sequence[int]]
@@ -145,21 +155,34 @@ class Predictor:
         Errors of two networks of one family tend to cancel. The half-width is that of pairs drawn at random,
         so it errs on the wide side; it is that of the less familiar of the two.
         """
-        half = self.calibration.widths(min(before.familiarity, after.familiarity)).gain
+        half = self._widths(min(before.familiarity, after.familiarity)).gain
         target = float(to_target(torch.tensor(after.accuracy, dtype=torch.float64)))
         low, high = from_target(torch.tensor([target - half, target + half], dtype=torch.float64)).tolist()
         return (low - before.accuracy, high - before.accuracy)
 
-    def _prediction(
-        self, arrays: GraphArrays, expected: float, known: float, percentile: float, posterior: list[float]
-    ) -> Prediction:
-        unseen, share = self.vocabulary.unseen(arrays)
-        familiarity = percentile * max(0.0, 1.0 - _NOVELTY * share)
-        widths = self.calibration.widths(familiarity)
-        target = expected + widths.share * (known - expected)
-        ends = torch.tensor([target - widths.accuracy, target, target + widths.accuracy], dtype=torch.float64)
-        low, accuracy, high = from_target(ends).tolist()
-        return Prediction(accuracy, (low, high), familiarity, tuple(posterior), unseen)
+    def _judge(self, arrays: Sequence[GraphArrays]) -> _Judgement:
+        """Experts and structure, in shares by the familiarity."""
+        vectors = torch.from_numpy(self.embed_arrays(arrays))
+        with torch.no_grad():
+            posterior = self.mixture.posterior(vectors)
+            known = self.experts(vectors, posterior).double().numpy()
+        expected = self.prior(np.stack([one.structure for one in arrays]))
+        unseen = [self.vocabulary.unseen(one) for one in arrays]
+        percentiles = self.calibration.percentile(self.mixture.log_likelihood(vectors).numpy())
+        familiarities = percentiles * np.asarray([familiar_share(share) for _, share in unseen])
+        shares = np.asarray([self.calibration.widths(value).share for value in familiarities.tolist()])
+        targets = expected + shares * (known - expected)
+        return targets, familiarities, [names for names, _ in unseen], [tuple(p) for p in posterior.tolist()]
+
+    def _widths(self, familiarity: float) -> Widths:
+        calibration = self.adapter.calibration(self.calibration) if self.adapter else self.calibration
+        return calibration.widths(familiarity)
+
+
+_Judgement: TypeAlias = tuple[
+    npt.NDArray[np.float64], npt.NDArray[np.float64], list[tuple[str, ...]], list[tuple[float, ...]]
+]
+"""Targets, familiarities, names of unseen kinds of nodes, and posteriors of networks."""
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -13,6 +13,9 @@ from nas_assistant.graphs import Operation
 
 _OPERATIONS = list(Operation)
 
+_NOVELTY = 10.0
+"""A network is wholly unfamiliar once a tenth of its nodes are of kinds that the training never showed."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -51,6 +54,11 @@ class Vocabulary:
         if all(known[0] != operation for known in self.kinds) or not height:
             return name
         return f"{name} {height}x{width}" + (f" stride {stride}" if stride > 1 else "")
+
+
+def familiar_share(unseen: float) -> float:
+    """What is left of a familiarity when so large a share of the nodes is of unseen kinds."""
+    return max(0.0, 1.0 - _NOVELTY * unseen)
 
 
 _COLUMNS = CATEGORIES.index("stride") + 1
