@@ -15,18 +15,28 @@ if TYPE_CHECKING:
     from nas_assistant.generators._base import Request
 
 
-def list_changes(request: Request, context: EditContext, most: int, seed: int) -> tuple[list[Change], int]:
+def list_changes(
+    request: Request, context: EditContext, most: int, seed: int, *, shape_safe: bool = False
+) -> tuple[list[Change], int]:
     """The changes to choose from, and how many there were before the listing was cut to ``most``.
 
     What was tried alone before and what is certain to break the limit on parameters is left out. Where there
     are more than ``most``, they are drawn operation by operation, so that each has its share.
+
+    Args:
+        request: What is asked for.
+        context: Its source and graph.
+        most: Most changes of the listing.
+        seed: Of the draw.
+        shape_safe: Leave out the edits whose shapes only the sandbox can check.
     """
     tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1}
     limit = request.constraints.max_parameters
     room = math.inf if limit is None else limit - request.graph.parameters
+    allowed = request.constraints.allowed_operations
     legal = [
         change
-        for change in legal_changes(context, allowed_operations=request.constraints.allowed_operations)
+        for change in legal_changes(context, allowed_operations=allowed, shape_safe=shape_safe)
         if change.edit.describe() not in tried and growth(request.graph, change) <= max(room, 0)
     ]
     if len(legal) <= most:

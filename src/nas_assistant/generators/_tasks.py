@@ -43,20 +43,24 @@ class Task:
         messages: The conversation that asks it.
         read: Makes a proposal of an answer; raises ``EditError`` where it cannot be used.
         schema: JSON schema of the answer, or None for free text.
+        changes: What the answer chooses among, in the order of the listing; empty for free text.
     """
 
     messages: list[Message]
     read: Callable[[str], Proposal]
     schema: dict[str, Any] | None = None
+    changes: tuple[Change, ...] = ()
 
 
-def operations_task(request: Request, context: EditContext, most: int, seed: int) -> Task:
-    """Choose among the legal edits.
+def operations_task(
+    request: Request, context: EditContext, most: int, seed: int, *, shape_safe: bool = False
+) -> Task:
+    """Choose among the legal edits, or among those of them whose shapes are known to fit.
 
     Raises:
         EditError: There is none left.
     """
-    changes, legal = list_changes(request, context, most, seed)
+    changes, legal = list_changes(request, context, most, seed, shape_safe=shape_safe)
     if not changes:
         raise EditError(FailureKind.CONSTRAINT, "no edit is left that is legal here and not tried yet")
     edits = [change.edit for change in changes]
@@ -66,7 +70,7 @@ def operations_task(request: Request, context: EditContext, most: int, seed: int
     def read(answer: str) -> Proposal:
         return _chosen(answer, changes, context)
 
-    return Task(messages, guarded(read), operations_schema(edits))
+    return Task(messages, guarded(read), operations_schema(edits), tuple(changes))
 
 
 def whole_file_task(request: Request, context: EditContext) -> Task:
