@@ -27,6 +27,8 @@ _LEAST_SHARE = 0.01
 _ALIKE = 1.4
 """Distance over which networks are alike, where all labelled ones lie about 1.4 apart."""
 _DOUBT = 0.1
+_MODESTY = 2.0
+"""Cost of a kernel's amplitude in log-likelihood: few labels shall not overrule a predictor lightly."""
 _TENSORS = ("centre", "scale", "points", "along", "weights", "likeness")
 
 
@@ -266,8 +268,8 @@ def _weigh(
             weight, precision = vectors @ (inverse * turned), (vectors**2) @ inverse
             error = weight / precision
             scale = max(float((error**2 * precision).mean()), 1e-12)
-            modest = (kernel.linear + kernel.radial) / np.sqrt(scale)
-            merits.append(0.5 * float(np.log(precision / scale).sum()) - float(modest))
+            bold = _MODESTY * (kernel.linear + kernel.radial) / np.sqrt(scale)
+            merits.append(0.5 * float(np.log(precision / scale).sum()) - float(bold))
             weights.append(weight)
             errors.append(error)
     shares = np.exp(np.asarray(merits) - max(merits))
