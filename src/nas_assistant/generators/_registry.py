@@ -14,6 +14,7 @@ GROUP = "nas_assistant.generators"
 """Entry-point group in which other packages offer generators."""
 
 _OWN = {
+    "llama_cpp": "nas_assistant.generators.llama_cpp:LlamaCppGenerator",
     "mutate": "nas_assistant.generators._mutate:MutateGenerator",
     "openai": "nas_assistant.generators._openai:OpenAIGenerator",
 }
