@@ -70,7 +70,7 @@ class TrainingConfig:
     shared_experts: bool = True
     adopt_kin: bool = True
     penalty: float = 2.0
-    unfamiliar_share: float = 0.2
+    unfamiliar_share: float = 0.15
     interval_families: tuple[str, ...] = ("channel_resnet", "nb301")
     regressor_epochs: int = 60
     save_every: int = 25
