@@ -32,6 +32,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 """The network alone, with no share of the structure prior in an unfamiliar network, and what it loses."""
 
+_SHORT = {"unfamiliar_share": 1.0, "encoder_steps": 50, "supervised_steps": 200, "regressor_epochs": 20}
+"""Settings of the ablations: as many steps as tell them apart."""
+
 OURS = "nas_assistant"
 
 _HELD_OUT = 200
@@ -99,7 +102,7 @@ def get_scorer(name: str) -> BaseBaseline:
     if name == OURS:
         return Recipe(name, {})
     if name in ABLATIONS:
-        return Recipe(name, {"unfamiliar_share": 1.0, **ABLATIONS[name]})
+        return Recipe(name, {**_SHORT, **ABLATIONS[name]})
     return get_baseline(name)
 
 
