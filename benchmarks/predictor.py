@@ -12,7 +12,17 @@ from typing import Any
 import torch
 from _report import RESULTS
 
-from nas_assistant.evaluation import ABLATIONS, OURS, Job, Networks, get_scorer, protocols, run_job, summarise
+from nas_assistant.evaluation import (
+    ABLATIONS,
+    OURS,
+    SHORT,
+    Job,
+    Networks,
+    get_scorer,
+    protocols,
+    run_job,
+    summarise,
+)
 from nas_assistant.evaluation.baselines import list_baselines
 from nas_assistant.families import list_families
 
@@ -66,7 +76,7 @@ def main() -> None:
         "--scorers",
         nargs="+",
         default=[*list_baselines(), OURS],
-        choices=[*list_baselines(), OURS, *ABLATIONS],
+        choices=[*list_baselines(), OURS, SHORT, *ABLATIONS],
     )
     parser.add_argument("--protocols", nargs="+", default=["zero_shot"], help="zero_shot, leave_one_out")
     parser.add_argument("--families", nargs="+", default=list_families())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas_assistant.evaluation._jobs import summarise as summarise
     from nas_assistant.evaluation._recipe import ABLATIONS as ABLATIONS
     from nas_assistant.evaluation._recipe import OURS as OURS
+    from nas_assistant.evaluation._recipe import SHORT as SHORT
     from nas_assistant.evaluation._recipe import get_scorer as get_scorer
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Job",
     "Networks",
     "OURS",
+    "SHORT",
     "Protocol",
     "Row",
     "bootstrap_intervals",
@@ -56,7 +58,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
-    **dict.fromkeys(("ABLATIONS", "OURS", "get_scorer"), "_recipe"),
+    **dict.fromkeys(("ABLATIONS", "OURS", "SHORT", "get_scorer"), "_recipe"),
 }
 
 

@@ -32,10 +32,12 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 """The network alone, with no share of the structure prior in an unfamiliar network, and what it loses."""
 
-_SHORT = {"unfamiliar_share": 1.0, "encoder_steps": 50, "supervised_steps": 200, "regressor_epochs": 20}
-"""Settings of the ablations: as many steps as tell them apart."""
+_FEW_STEPS = {"encoder_steps": 50, "supervised_steps": 200, "regressor_epochs": 20}
 
 OURS = "nas_assistant"
+
+SHORT = "nas_assistant_short"
+"""Ours with fewer steps, for protocols of many trainings."""
 
 _HELD_OUT = 200
 
@@ -94,15 +96,17 @@ class Recipe(BaseBaseline):
 
 
 def get_scorer(name: str) -> BaseBaseline:
-    """A scorer by name, not fitted: ours, one of its ablations, or a baseline.
+    """A scorer by name, not fitted: ours, whole or short, one of its ablations, or a baseline.
 
     Raises:
         UserError: There is none of that name.
     """
     if name == OURS:
         return Recipe(name, {})
+    if name == SHORT:
+        return Recipe(name, _FEW_STEPS)
     if name in ABLATIONS:
-        return Recipe(name, {**_SHORT, **ABLATIONS[name]})
+        return Recipe(name, {"unfamiliar_share": 1.0, **_FEW_STEPS, **ABLATIONS[name]})
     return get_baseline(name)
 
 
