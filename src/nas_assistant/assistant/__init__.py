@@ -7,6 +7,8 @@ from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
 from nas_assistant.assistant._options import DEFAULT_GAIN, FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._record import RunRecord, read_run
+from nas_assistant.assistant._report import report_run
 from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Progress
@@ -22,11 +24,14 @@ __all__ = [
     "Progress",
     "Result",
     "RunDirectory",
+    "RunRecord",
     "compare_models",
     "graph_changes",
     "improve",
     "load_predictor",
+    "read_run",
     "report_model",
+    "report_run",
     "warm_sandbox",
     "write_model_graph",
 ]

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._constraints import make_constraints
-from nas_assistant.assistant._files import replace_json
+from nas_assistant.assistant._files import replace_json, replace_text
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._report import report_at_the_end
 from nas_assistant.assistant._run import (
     CONFIG,
     EVENTS,
     ORIGINAL,
     RESULT,
+    SOURCE,
     RunDirectory,
     latest_run_path,
     new_run_path,
@@ -118,11 +120,13 @@ def improve(
     with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
         made = generator if isinstance(generator, BaseGenerator) else _make_generator(options)
         try:
-            predictor = predictor or load_predictor(checkpoint)
+            given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
             checker = _checker(path, source, options, sandbox)
             with closing(RunDirectory(folder)) as run:
                 search = Search(text, source, checker, predictor, made, options, run, progress)
-                return _run(search, notes)
+                result = _run(search, notes)
+                more = report_at_the_end(run, predictor, checkpoint, given=given)
+                return replace(result, notes=(*result.notes, *more))
         finally:
             if not isinstance(generator, BaseGenerator):
                 made.close()
@@ -171,6 +175,7 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
     config = read_config(run.path)
     if config is None:
         replace_json(run.path / ORIGINAL, original.graph.to_json())
+        replace_text(run.path / SOURCE, search.text)
         run.write_config(_config(search, original))
         run.log("started", accuracy=search.original.prediction.accuracy, target=search.target)
     else:

@@ -18,7 +18,7 @@ from nas_assistant.generators import Proposal
 from nas_assistant.graphs import ComputationalGraph
 
 CONFIG, EVENTS, RESULT, BEST, BEST_DIFF = "config.json", "events.jsonl", "result.json", "best.py", "best.diff"
-ORIGINAL = "original.json"
+ORIGINAL, SOURCE, REPORT = "original.json", "original.py", "report.html"
 ROOT = Path("nas-runs")
 
 

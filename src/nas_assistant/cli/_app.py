@@ -16,6 +16,7 @@ from nas_assistant.cli._improve import improve
 from nas_assistant.cli._plot import plot
 from nas_assistant.cli._predict import predict
 from nas_assistant.cli._relevance import relevance
+from nas_assistant.cli._report import report
 from nas_assistant.cli._train import train
 
 app = typer.Typer(
@@ -44,7 +45,7 @@ def _top(
     """Reads your model.py, predicts its accuracy without training, and hands back a better one as a diff."""
 
 
-for _command in (improve, predict, relevance, graph, compare, train, evaluate, plot, data, doctor):
+for _command in (improve, predict, relevance, graph, compare, report, train, evaluate, plot, data, doctor):
     app.command()(_command)
 
 

@@ -149,3 +149,4 @@ def _print_result(result: Result) -> None:
     typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}\n")
     typer.echo(result.diff)
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
+    typer.echo(f"Report: {result.run_dir / 'report.html'}")
