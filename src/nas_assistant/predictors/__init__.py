@@ -1,7 +1,13 @@
 """Predictors turn a graph into an accuracy, an interval and a familiarity."""
 
 from nas_assistant.predictors._adapter import Adapter
-from nas_assistant.predictors._calibration import Calibration, Widths, conformal_half_width, pair_residuals
+from nas_assistant.predictors._calibration import (
+    COVERAGE,
+    Calibration,
+    Widths,
+    conformal_half_width,
+    pair_residuals,
+)
 from nas_assistant.predictors._checkpoint import load_checkpoint, save_checkpoint
 from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
@@ -13,6 +19,7 @@ from nas_assistant.predictors._traits import traits
 from nas_assistant.predictors._vocabulary import Vocabulary
 
 __all__ = [
+    "COVERAGE",
     "Adapter",
     "Calibration",
     "GaussianMixture",

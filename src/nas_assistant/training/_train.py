@@ -21,6 +21,7 @@ from nas_assistant.errors import UserError
 from nas_assistant.evaluation import rank_metrics
 from nas_assistant.families import get_family
 from nas_assistant.predictors import (
+    COVERAGE,
     Calibration,
     GaussianMixture,
     Predictor,
@@ -42,6 +43,12 @@ Array = npt.NDArray[np.float64]
 
 Progress = Callable[[str, int, int, str], None]
 """Called with the stage, what is done of it, its total, and a remark."""
+
+_LEFT_OUT_COVERAGE = 0.95
+"""Share of the networks of families left out that an interval covers, so that it covers nine in ten of the next.
+
+With as few families as there are, no share guarantees that: the next one may be the farthest off of all.
+"""
 
 _INTERVAL_NETWORKS = 250
 """Networks of each family that only sets the width of the intervals of unfamiliar networks."""
@@ -254,12 +261,12 @@ def _calibrate(
         far += [_left_out(graphs, learned, config) for graphs in learned if _comparable(graphs)]
     calibration = predictor.calibration
 
-    def widths(residuals: Sequence[Array], share: float) -> Widths:
+    def widths(residuals: Sequence[Array], coverage: float, share: float) -> Widths:
         pairs = [pair_residuals(r, config.seed) for r in residuals]
-        return Widths(conformal_half_width(residuals), conformal_half_width(pairs), share)
+        return Widths(conformal_half_width(residuals, coverage), conformal_half_width(pairs, coverage), share)
 
-    familiar = widths(near or far, calibration.familiar.share)
-    unfamiliar = widths(far or near, calibration.unfamiliar.share)
+    familiar = widths(near or far, COVERAGE, calibration.familiar.share)
+    unfamiliar = widths(far or near, _LEFT_OUT_COVERAGE, calibration.unfamiliar.share)
     return replace(predictor, calibration=replace(calibration, familiar=familiar, unfamiliar=unfamiliar))
 
 
