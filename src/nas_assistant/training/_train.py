@@ -45,7 +45,7 @@ Progress = Callable[[str, int, int, str], None]
 """Called with the stage, what is done of it, its total, and a remark."""
 
 _LEFT_OUT_COVERAGE = 0.95
-"""Share of the networks of families left out that an interval covers, so that it covers nine in ten of the next.
+"""Share of the networks of families left out that an interval covers, to cover nine in ten of the next one.
 
 With as few families as there are, no share guarantees that: the next one may be the farthest off of all.
 """
