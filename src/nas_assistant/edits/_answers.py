@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import re
 import textwrap
+from collections import defaultdict
 from dataclasses import dataclass
 
 from nas_assistant.edits._edit import EditError
 from nas_assistant.errors import FailureKind
 
-_FENCE = re.compile(
-    r"^[ \t]*(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.MULTILINE | re.DOTALL
-)
+_FENCE = re.compile(r"[ \t]*(`{3,}+|~{3,}+)")
 _OPEN_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n]*\n(.*)\Z", re.MULTILINE | re.DOTALL)
-_BLOCK = re.compile(
-    r"^[ \t]*<{5,9}[ \t]*SEARCH[^\n]*\n(.*?)^[ \t]*={5,9}[ \t]*\n(.*?)^[ \t]*>{5,9}[ \t]*REPLACE[^\n]*$",
-    re.MULTILINE | re.DOTALL,
+# The three lines of a block, in the order in which they come.
+_MARKS = (
+    re.compile(r"[ \t]*<{5,9}[ \t]*SEARCH"),
+    re.compile(r"[ \t]*={5,9}[ \t]*$"),
+    re.compile(r"[ \t]*>{5,9}[ \t]*REPLACE"),
 )
 _ALIKE = 0.85
 _HINT = 0.5
@@ -34,7 +36,7 @@ def whole_file(answer: str) -> str:
     if not answer.strip():
         raise EditError(FailureKind.PARSE, "the answer is empty")
     text = answer.replace("\r\n", "\n")
-    blocks = [textwrap.dedent(found[3]) for found in _FENCE.finditer(text)]
+    blocks = [textwrap.dedent(block) for block in _fenced(text)]
     if not blocks:
         opened = _OPEN_FENCE.search(text)
         blocks = [textwrap.dedent(opened[1])] if opened else [text]
@@ -77,7 +79,7 @@ def search_replace(source: str, answer: str) -> str:
     Raises:
         EditError: There is no block, or its lines are not found, with the nearest lines (``parse``).
     """
-    blocks = [(found[1], found[2]) for found in _BLOCK.finditer(answer.replace("\r\n", "\n"))]
+    blocks = _blocks(answer.replace("\r\n", "\n"))
     if not blocks:
         message = "the answer holds no block of <<<<<<< SEARCH, =======, >>>>>>> REPLACE"
         raise EditError(FailureKind.PARSE, message)
@@ -97,6 +99,45 @@ def search_replace(source: str, answer: str) -> str:
         line = error.lineno if isinstance(error, SyntaxError) else None
         raise EditError(FailureKind.PARSE, f"the changed file does not parse: {error}", line) from error
     return text.replace("\n", newline)
+
+
+def _fenced(text: str) -> list[str]:
+    """What stands between a fence and the next line that holds the same fence alone.
+
+    Line by line, since a regular expression takes the square of the length of a hostile answer.
+    """
+    lines = text.split("\n")
+    ends: dict[str, list[int]] = defaultdict(list)
+    for number, line in enumerate(lines):
+        if (bare := line.strip(" \t")) and _FENCE.fullmatch(bare):
+            ends[bare].append(number)
+    blocks, start = [], 0
+    while start < len(lines):
+        opened = _FENCE.match(lines[start])
+        places = ends.get(opened[1], []) if opened else []
+        end = bisect.bisect_right(places, start)
+        if end < len(places):
+            blocks.append("".join(line + "\n" for line in lines[start + 1 : places[end]]))
+            start = places[end]
+        start += 1
+    return blocks
+
+
+def _blocks(text: str) -> list[tuple[str, str]]:
+    """The SEARCH and the REPLACE part of each whole block."""
+    blocks, parts, mark = [], ["", ""], 0
+    kept: list[str] = []
+    for line in text.split("\n"):
+        if not _MARKS[mark].match(line):
+            kept.append(line + "\n")
+            continue
+        if mark:
+            parts[mark - 1] = "".join(kept)
+        kept = []
+        if mark == 2:
+            blocks.append((parts[0], parts[1]))
+        mark = (mark + 1) % 3
+    return blocks
 
 
 def _trimmed(lines: list[str]) -> list[str]:

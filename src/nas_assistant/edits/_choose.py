@@ -87,8 +87,11 @@ def _json(answer: str) -> Any:
     for found in re.finditer(r"[{\[]", answer):
         try:
             value, _ = decoder.raw_decode(answer, found.start())
-        except (ValueError, RecursionError):
+        except ValueError:
             continue
+        except RecursionError as error:
+            # From every further bracket it would be as deep again.
+            raise EditError(FailureKind.PARSE, "the answer's JSON is nested too deeply") from error
         if isinstance(value, dict | list) and value:
             return value
     raise EditError(FailureKind.PARSE, "the answer holds no JSON")
