@@ -7,6 +7,7 @@ from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
 from nas_assistant.assistant._options import DEFAULT_GAIN, FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._preview import RunPreview, preview
 from nas_assistant.assistant._record import RunRecord, read_run
 from nas_assistant.assistant._report import report_run
 from nas_assistant.assistant._run import RunDirectory
@@ -24,11 +25,13 @@ __all__ = [
     "Progress",
     "Result",
     "RunDirectory",
+    "RunPreview",
     "RunRecord",
     "compare_models",
     "graph_changes",
     "improve",
     "load_predictor",
+    "preview",
     "read_run",
     "report_model",
     "report_run",

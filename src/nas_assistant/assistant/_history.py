@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators import Attempt
+from nas_assistant.generators import Attempt, Usage
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction
@@ -111,10 +111,12 @@ class Result:
         flops: Floating-point operations of one sample before and after.
         history: Every candidate, in the order in which it was checked.
         iterations: Rounds that were begun.
-        stopped: ``threshold`` (passed), ``iterations`` (none left) or ``interrupted``.
+        stopped: ``threshold`` (passed), ``iterations`` (none left), ``tokens``, ``usd`` or ``seconds`` (the
+            limit was reached) or ``interrupted``.
         target: The predicted accuracy that was to be passed.
         run_dir: Folder of the run.
         notes: What to announce, such as an input shape that was taken by default.
+        usage: What the generator's model was asked and what that cost, or None for a generator without one.
     """
 
     best_source: str
@@ -132,6 +134,7 @@ class Result:
     target: float
     run_dir: Path
     notes: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     @property
     def gain(self) -> float:
@@ -163,4 +166,5 @@ class Result:
             "run_dir": str(self.run_dir),
             "best": str(self.run_dir / "best.py") if self.improved else None,
             "notes": list(self.notes),
+            "usage": dataclasses.asdict(self.usage) if self.usage is not None else None,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -31,7 +32,7 @@ from nas_assistant.assistant._run import (
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Progress, Search
 from nas_assistant.errors import UserError
-from nas_assistant.generators import BaseGenerator
+from nas_assistant.generators import BaseGenerator, Limits
 from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_source
 
@@ -62,13 +63,16 @@ def improve(
     checkpoint: str | Path | None = None,
     proposals_per_iteration: int = 8,
     familiarity_margin: float = FAMILIARITY_MARGIN,
+    max_tokens: int | None = None,
+    max_usd: float | None = None,
+    max_seconds: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Look for a better version of a model file (Mishra 2023, section 2.2, Algorithm 3).
 
     Each round starts from the best so far, with fresh relevance, and ends the run when the best passes the
-    target. The user's file is never written, and its code runs in the sandbox alone. Ctrl-C ends the run with
-    the best so far.
+    target. The user's file is never written, and its code runs in the sandbox alone. Ctrl-C and a limit that
+    is reached end the run with the best so far.
 
     Args:
         path: A Python file with a PyTorch or Keras model.
@@ -91,6 +95,11 @@ def improve(
         proposals_per_iteration: Candidates a round.
         familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
             counts only with the low end of its gain.
+        max_tokens: Most tokens that the generator's model may read and write, in the run with all its
+            resumptions.
+        max_usd: Most dollars that they may cost, likewise; needs the prices (``usd_per_million`` of the
+            generator).
+        max_seconds: Most seconds of this call. A candidate at work when they are over is finished.
         progress: Called after every step.
 
     Raises:
@@ -99,31 +108,39 @@ def improve(
     path = Path(path)
     if path.suffix in GRAPH_SUFFIXES:
         raise UserError(f"{path}: only a Python file can be improved: there is no source to change here")
-    options = Options(
+    began = time.monotonic()
+    options = Options.of(
         entry=entry,
         data=data,
-        input_shape=tuple(input_shape) if input_shape is not None else None,
+        input_shape=input_shape,
         threshold=threshold,
         gain=gain,
         max_iterations=max_iterations,
         generator=generator if isinstance(generator, str) else generator.name,
-        generator_options=dict(generator_options or {}),
-        max_params=None if max_params is None else str(max_params),
-        max_flops=None if max_flops is None else str(max_flops),
-        allow_ops=tuple(sorted(allow_ops)) if allow_ops is not None else None,
+        generator_options=generator_options or {},
+        max_params=max_params,
+        max_flops=max_flops,
+        allow_ops=allow_ops,
         seed=seed,
         proposals_per_iteration=proposals_per_iteration,
         familiarity_margin=familiarity_margin,
+        max_tokens=max_tokens,
+        max_usd=max_usd,
+        max_seconds=max_seconds,
     )
     text = read_source(path)
     folder, options, notes = _choose_run(path, text, options, run_dir, resume)
+    deadline = None if options.max_seconds is None else began + options.max_seconds
+    limits = Limits(options.max_tokens, options.max_usd, deadline)
     with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
-        made = generator if isinstance(generator, BaseGenerator) else _make_generator(options)
+        made = generator if isinstance(generator, BaseGenerator) else make_generator(options)
         try:
+            made.check(limits)
             given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
-            checker = _checker(path, source, options, sandbox)
+            checker = make_checker(path, source, options, sandbox)
             with closing(RunDirectory(folder)) as run:
-                search = Search(text, source, checker, predictor, made, options, run, progress)
+                made.begin(folder, limits)
+                search = Search(text, source, checker, predictor, made, options, run, progress, deadline)
                 result = _run(search, notes)
                 more = report_at_the_end(run, predictor, checkpoint, given=given)
                 return replace(result, notes=(*result.notes, *more))
@@ -155,7 +172,12 @@ def _choose_run(
     return folder, Options.from_json(config.get("options")).resumed(options), ()
 
 
-def _checker(path: Path, source: str, options: Options, sandbox: Sandbox) -> Checker:
+def make_checker(path: Path, source: str, options: Options, sandbox: Sandbox) -> Checker:
+    """Build the user's own model, and from it the checks that a candidate is held against.
+
+    Raises:
+        UserError: The file or an option is at fault.
+    """
     original = inspect_model(
         path,
         entry=options.entry,
@@ -239,11 +261,17 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         target=search.target,
         run_dir=search.run_directory.path,
         notes=notes,
+        usage=search.generator.usage(),
     )
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
 
 
-def _make_generator(options: Options) -> BaseGenerator:
+def make_generator(options: Options) -> BaseGenerator:
+    """The generator that the options name.
+
+    Raises:
+        UserError: There is none of that name, or it does not take its options.
+    """
     from nas_assistant.generators import get_generator
 
     return get_generator(options.generator, **options.generator_options)

@@ -11,7 +11,9 @@ from nas_assistant.errors import UserError
 
 DEFAULT_GAIN = 0.01
 FAMILIARITY_MARGIN = 0.1
-_CHANGEABLE = ("max_iterations",)
+_LIMITS = ("max_tokens", "max_usd", "max_seconds")
+_CHANGEABLE = ("max_iterations", *_LIMITS)
+_GENERATOR_CHANGEABLE = frozenset({"timeout", "usd_per_million", "cache"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,9 @@ class Options:
         seed: Of every random choice.
         proposals_per_iteration: Candidates a round.
         familiarity_margin: Loss of familiarity beyond which only the low end of a gain counts.
+        max_tokens: Most tokens that the generator's model may read and write in the whole run.
+        max_usd: Most dollars that they may cost.
+        max_seconds: Most seconds of a call; a resumed run has as many again.
     """
 
     entry: str | None = None
@@ -49,6 +54,9 @@ class Options:
     seed: int = 0
     proposals_per_iteration: int = 8
     familiarity_margin: float = FAMILIARITY_MARGIN
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.threshold is not None and self.gain is not None:
@@ -60,6 +68,10 @@ class Options:
         for name in ("max_iterations", "proposals_per_iteration"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
+        for name in _LIMITS:
+            limit = getattr(self, name)
+            if limit is not None and not (limit > 0 and math.isfinite(limit)):
+                raise UserError(f"--{name.replace('_', '-')} {limit:g}: a limit is more than 0")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: at least 0")
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
@@ -70,6 +82,24 @@ class Options:
         if self.threshold is not None:
             return self.threshold
         return accuracy + (DEFAULT_GAIN if self.gain is None else self.gain)
+
+    @classmethod
+    def of(cls, **given: Any) -> Options:
+        """Options from what :func:`nas_assistant.assistant.improve` takes.
+
+        Raises:
+            UserError: An option is out of its range.
+        """
+        values = dict(given)
+        if values.get("input_shape") is not None:
+            values["input_shape"] = tuple(values["input_shape"])
+        if values.get("allow_ops") is not None:
+            values["allow_ops"] = tuple(sorted(values["allow_ops"]))
+        for name in ("max_params", "max_flops"):
+            if values.get(name) is not None:
+                values[name] = str(values[name])
+        values["generator_options"] = dict(values.get("generator_options") or {})
+        return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -104,6 +134,9 @@ class Options:
         changes: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(given, item.name)
+            if item.name == "generator_options":
+                changes[item.name] = self._resumed_generator(value)
+                continue
             if value in (getattr(default, item.name), getattr(self, item.name)):
                 continue
             if item.name not in _CHANGEABLE:
@@ -114,3 +147,14 @@ class Options:
                 )
             changes[item.name] = value
         return dataclasses.replace(self, **changes)
+
+    def _resumed_generator(self, given: dict[str, Any]) -> dict[str, Any]:
+        for name, value in given.items():
+            own = self.generator_options.get(name)
+            if name not in _GENERATOR_CHANGEABLE and value != own:
+                told = "none" if own is None else own
+                raise UserError(
+                    f"--{name.replace('_', '-')} {value}: the run has {told}; leave the option out to go "
+                    "on, or start anew without --resume"
+                )
+        return {**self.generator_options, **given}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._trust import trusted_gain
-from nas_assistant.generators import BaseGenerator, Proposal, Request
+from nas_assistant.generators import BaseGenerator, LimitReached, Proposal, Request
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.relevance import relevance
 
@@ -69,6 +70,7 @@ class Search:
         options: Seeds, limits and the target.
         run: Where every step is written.
         progress: Called after every step.
+        deadline: When to end, on the clock of ``time.monotonic``, or None.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class Search:
         options: Options,
         run: RunDirectory,
         progress: Callable[[Progress], None] | None = None,
+        deadline: float | None = None,
     ) -> None:
+        self._deadline = deadline
         self.text, self.checker, self.predictor, self.generator = text, checker, predictor, generator
         self.options, self.run_directory, self._progress = options, run, progress
         graph = checker.original.graph
@@ -132,7 +136,13 @@ class Search:
             self._write_best()
 
     def run(self) -> str:
-        """Go on until the target is passed or no round is left; returns which."""
+        """Go on until the target is passed, no round is left or a limit is reached; returns which."""
+        try:
+            return self._rounds()
+        except LimitReached as limit:
+            return limit.what
+
+    def _rounds(self) -> str:
         # A round that was cut short is finished first, as if nothing had happened.
         for iteration in range(max(self.iterations, 1), self.options.max_iterations + 1):
             unfinished = self._unfinished(iteration)
@@ -186,18 +196,25 @@ class Search:
     def _round(self, iteration: int) -> None:
         self.iterations = iteration
         self._report(iteration, 0, 0)
+        self._check_time()
         if iteration not in self._proposed:
             self._propose(iteration)
         parent, first, count = self._proposed[iteration]
         proposals = self.run_directory.read_proposals(first, count)
         for number, proposal in enumerate(proposals, start=first):
             if number > len(self.history):
+                self._check_time()
                 candidate = self._judge(number, iteration, parent, proposal)
                 self._report(iteration, number - first + 1, count, candidate)
 
-    def _propose(self, iteration: int) -> None:
+    def _check_time(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise LimitReached("seconds")
+
+    def request(self, iteration: int) -> Request:
+        """What the generator is asked for in a round."""
         best, original = self.best, self.checker.original
-        request = Request(
+        return Request(
             source=best.source,
             framework=original.framework,
             entry=original.entry,
@@ -209,11 +226,15 @@ class Search:
             history=tuple(entry.attempt() for entry in self.history),
             count=self.options.proposals_per_iteration,
             seed=iteration_seed(self.options.seed, iteration),
+            rounds_left=self.options.max_iterations - iteration + 1,
         )
+
+    def _propose(self, iteration: int) -> None:
+        request = self.request(iteration)
         proposals = self.generator.propose(request)[: request.count]
         first = len(self.history) + 1
-        self.run_directory.write_proposals(iteration, first, best.number, proposals)
-        self._proposed[iteration] = (best.number, first, len(proposals))
+        self.run_directory.write_proposals(iteration, first, self.best.number, proposals)
+        self._proposed[iteration] = (self.best.number, first, len(proposals))
 
     def _judge(self, number: int, iteration: int, parent: int, proposal: Proposal) -> Candidate:
         edits = tuple(edit.describe() for edit in proposal.edits) or proposal.explanation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._output import console, print_json, print_notes, table
 
 if TYPE_CHECKING:
-    from nas_assistant.assistant import Progress, Result
+    from nas_assistant.assistant import Progress, Result, RunPreview
 
 
 def improve(
@@ -36,6 +36,34 @@ def improve(
     base_url: Annotated[
         str | None, typer.Option(metavar="U", help="OpenAI-compatible endpoint of the generator.")
     ] = None,
+    edit_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="F",
+            help="What the model is asked for: operations, search_replace or whole_file.",
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="NAME_OR_FILE", help="Prompt: thesis, thesis_strict, … or a file of your own."),
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the language model's sampling.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one answer may take.")] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option(help="Most tokens of a prompt; a longer one is refused.")
+    ] = None,
+    answer_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer.")] = None,
+    usd_per_million: Annotated[
+        str | None,
+        typer.Option(metavar="IN,OUT", help="Dollars for a million tokens read and written."),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither keep nor take answers in the user's cache folder.")
+    ] = False,
+    max_tokens: Annotated[int | None, typer.Option(help="End when so many tokens are used.")] = None,
+    max_usd: Annotated[float | None, typer.Option(help="End when so many dollars are spent.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     max_params: Annotated[
         str | None, typer.Option(help="Most parameters: +10% of the original's, or a number such as 2M.")
     ] = None,
@@ -51,38 +79,55 @@ def improve(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --run-dir, or the model's newest one.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first prompt and what it may cost; ask nothing.")
+    ] = False,
     checkpoint: Checkpoint = None,
     as_json: Json = False,
 ) -> None:
     """Look for a better version of MODEL.py and print it as a diff.
 
-    Ends with 0 when something better was found, 1 when not, 2 on bad input. Ctrl-C ends the run with the
-    best so far.
+    Ends with 0 when something better was found, 1 when not, 2 on bad input. Ctrl-C and a limit that is
+    reached end the run with the best so far.
     """
     from nas_assistant.assistant import improve as run_improve
+    from nas_assistant.assistant import preview
 
-    shape = parse_shape(input_shape)
-    options = {"model": model_name, "base_url": base_url}
+    for_generator = {
+        "model": model_name,
+        "base_url": base_url,
+        "format": edit_format,
+        "prompt": prompt,
+        "temperature": temperature,
+        "timeout": timeout,
+        "context_tokens": context_tokens,
+        "answer_tokens": answer_tokens,
+        "usd_per_million": usd_per_million,
+        "cache": False if no_cache else None,
+    }
+    options: dict[str, Any] = {
+        "entry": entry,
+        "data": data,
+        "input_shape": parse_shape(input_shape),
+        "threshold": threshold,
+        "gain": gain,
+        "max_iterations": max_iterations,
+        "generator": generator,
+        "generator_options": {name: value for name, value in for_generator.items() if value is not None},
+        "max_params": max_params,
+        "max_flops": max_flops,
+        "allow_ops": allow_ops.split(",") if allow_ops is not None else None,
+        "seed": seed,
+        "max_tokens": max_tokens,
+        "max_usd": max_usd,
+        "max_seconds": max_seconds,
+        "checkpoint": checkpoint,
+    }
+    if dry_run:
+        _print_preview(preview(model, **options), as_json)
+        return
     with _progress() as progress:
-        result = run_improve(
-            model,
-            entry=entry,
-            data=data,
-            input_shape=shape,
-            threshold=threshold,
-            gain=gain,
-            max_iterations=max_iterations,
-            generator=generator,
-            generator_options={name: value for name, value in options.items() if value is not None},
-            max_params=max_params,
-            max_flops=max_flops,
-            allow_ops=allow_ops.split(",") if allow_ops is not None else None,
-            seed=seed,
-            run_dir=run_dir,
-            resume=resume,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
+        result = run_improve(model, run_dir=run_dir, resume=resume, progress=progress, **options)
     print_notes(result.notes)
     if as_json:
         print_json(result.to_json())
@@ -128,12 +173,22 @@ def _print_result(result: Result) -> None:
         "threshold": "the target was passed",
         "iterations": "no round was left",
         "interrupted": "interrupted",
+        "tokens": "the limit of --max-tokens was reached",
+        "usd": "the limit of --max-usd was reached",
+        "seconds": "the limit of --max-seconds was reached",
     }
     failed = sum(entry.failure is not None for entry in result.history)
     typer.echo(
         f"{len(result.history)} candidates in {result.iterations} rounds, {failed} turned down; "
         f"{reasons[result.stopped]} (target {result.target:.4f})"
     )
+    used = result.usage
+    if used is not None:
+        cost = "cost unknown: no --usd-per-million" if used.usd is None else f"${used.usd:.4f}"
+        typer.echo(
+            f"{used.asked} questions asked ({used.spared} from the cache), {used.prompt_tokens:,} tokens "
+            f"read, {used.answer_tokens:,} written, {cost}"
+        )
     if not result.improved:
         accuracy = result.original_prediction.accuracy
         typer.echo(f"Nothing better found: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
@@ -150,3 +205,22 @@ def _print_result(result: Result) -> None:
     typer.echo(result.diff)
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
     typer.echo(f"Report: {result.run_dir / 'report.html'}")
+
+
+def _print_preview(found: RunPreview, as_json: bool) -> None:
+    data = found.to_json()
+    if as_json:
+        print_json(data)
+        return
+    for message in found.question.messages:
+        typer.echo(f"[{message['role']}]\n{message['content'].rstrip()}\n")
+    price, most = (
+        "unknown: no --usd-per-million" if usd is None else f"${usd:.4f}"
+        for usd in (data["usd"], data["run_usd"])
+    )
+    typer.echo(
+        f"Nothing was asked. Estimated: {data['prompt_tokens']:,} tokens to read, at most "
+        f"{data['answer_tokens']:,} to write, cost at most {price}\n"
+        f"The run: at most {data['questions']:,} such questions with every repair, {data['run_tokens']:,} "
+        f"tokens, cost at most {most}"
+    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from nas_assistant.errors import Failure
+from nas_assistant.errors import Failure, UserError
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Edit
@@ -62,6 +63,7 @@ class Request:
         history: Earlier attempts, oldest first.
         count: How many proposals are wanted.
         seed: Seeds every random choice; equal requests give equal proposals.
+        rounds_left: Rounds that are left, this one included, or None where nobody counts them.
     """
 
     source: str
@@ -75,6 +77,7 @@ class Request:
     history: tuple[Attempt, ...] = ()
     count: int = 1
     seed: int = 0
+    rounds_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,76 @@ class Proposal:
     failure: Failure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the questions of a run may cost.
+
+    Attributes:
+        max_tokens: Most tokens read and written, or None.
+        max_usd: Most dollars, or None.
+        deadline: When to end, on the clock of ``time.monotonic``, or None.
+    """
+
+    max_tokens: int | None = None
+    max_usd: float | None = None
+    deadline: float | None = None
+
+
+class LimitReached(Exception):
+    """A limit of the run leaves no room for another question. The run ends with the best so far.
+
+    Args:
+        what: Which.
+    """
+
+    def __init__(self, what: Literal["tokens", "usd", "seconds"]) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the questions of a run cost so far.
+
+    Attributes:
+        asked: Questions that were asked.
+        spared: Questions whose answer the user's cache held.
+        prompt_tokens: Tokens read.
+        answer_tokens: Tokens written.
+        usd: Dollars, or None where the prices are not known.
+    """
+
+    asked: int = 0
+    spared: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written."""
+        return self.prompt_tokens + self.answer_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A question that was not asked.
+
+    Attributes:
+        messages: The conversation: ``role`` and ``content`` of each turn.
+        prompt_tokens: Tokens to read, estimated.
+        answer_tokens: Most tokens to write.
+        usd: Most dollars, or None where the prices are not known.
+        questions: Most questions of one round.
+    """
+
+    messages: tuple[dict[str, str], ...]
+    prompt_tokens: int
+    answer_tokens: int
+    usd: float | None = None
+    questions: int = 1
+
+
 class BaseGenerator(abc.ABC):
     """Proposes changed sources for a model.
 
@@ -109,6 +182,39 @@ class BaseGenerator(abc.ABC):
         Raises:
             UserError: The generator cannot work at all (no key, no endpoint, no model).
         """
+
+    def check(self, limits: Limits) -> None:
+        """Find out cheaply whether the generator can work, before anything expensive is done.
+
+        Raises:
+            UserError: It cannot, or cannot keep to the limits.
+        """
+        return None
+
+    def begin(self, folder: Path, limits: Limits) -> None:
+        """Take in the run that the coming requests belong to.
+
+        Args:
+            folder: The run directory. What was paid for is kept there, and is not paid for again when the
+                run is resumed.
+            limits: What the run may cost.
+
+        Raises:
+            UserError: The folder cannot be used.
+        """
+        return None
+
+    def preview(self, request: Request) -> Preview:
+        """The first question that a request would lead to; nothing is asked.
+
+        Raises:
+            UserError: The generator asks nothing.
+        """
+        raise UserError(f"generator {self.name!r} asks no language model: there is no prompt to show")
+
+    def usage(self) -> Usage | None:
+        """What the run cost so far, or None for a generator that costs nothing."""
+        return None
 
     def close(self) -> None:
         """Release what the generator holds."""

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 import tenacity
 from pydantic import BaseModel, ValidationError
 
 from nas_assistant.errors import UserError
+from nas_assistant.generators._address import DEFAULT_BASE_URL, endpoint_name, read_key
+from nas_assistant.generators._base import LimitReached
 from nas_assistant.generators._faults import (
-    KEY_VARIABLE,
     RefusedParameter,
     TemporaryFault,
     connection_fault,
@@ -29,11 +30,12 @@ from nas_assistant.generators._faults import (
 )
 from nas_assistant.generators._prompts import Message, one_line
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 _PLACEHOLDER = "no-key"
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _MOST_BYTES = 8 * 2**20
 _SHORTEST_SECRET = 8
+_CHECK_SECONDS = 5.0
+_LIMIT, _NEWER_LIMIT = "max_tokens", "max_completion_tokens"
 _THOUGHT = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 
 
@@ -102,9 +104,9 @@ class Endpoint:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         base_url = base_url or os.environ.get("OPENAI_BASE_URL")
-        self.name = _endpoint_name(base_url or DEFAULT_BASE_URL)
+        self.name = endpoint_name(base_url or DEFAULT_BASE_URL)
         self.model = model
-        self._key = _read_key(needed=base_url is None)
+        self._key = read_key(needed=base_url is None)
         self._timeout, self._attempts, self._patience = timeout, attempts, patience
         self._on_exchange, self._sleep, self._clock = on_exchange, sleep, clock
         self._refused: frozenset[str] = frozenset()
@@ -119,23 +121,63 @@ class Endpoint:
         """Close the connections."""
         self._client.close()
 
-    def ask(self, messages: Sequence[Message], **parameters: Any) -> Answer:
+    def check(self) -> None:
+        """Ask for the list of models, to meet an endpoint that is not there, or a key that it does not take.
+
+        Whatever else the endpoint says is passed over: many have no such list.
+
+        Raises:
+            UserError: Nothing listens there, or the key is refused.
+        """
+        client = self._client.with_options(timeout=min(self._timeout, _CHECK_SECONDS))
+
+        def look() -> bytes:
+            with client.models.with_streaming_response.list():
+                return b""
+
+        try:
+            self._within_time(look, min(self._timeout, _CHECK_SECONDS))
+        except openai.AuthenticationError as error:
+            told = one_line(self._hide(_told(error.body)), 200)
+            # A key may be good for answers alone.
+            if not re.search(r"\b(scopes?|permissions?)\b", told, re.IGNORECASE):
+                raise status_fault(error, self.name, self.model, bool(self._key), (), told) from None
+        except openai.APIConnectionError as error:
+            fault = connection_fault(error, self._timeout)
+            if fault.absent:
+                raise UserError(f"{self.name} {fault.reason}: {fault.remedy}") from None
+        except (openai.OpenAIError, TimeoutError):
+            return
+
+    def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        needed: Collection[str] = (),
+        deadline: float | None = None,
+        on_lost: Callable[[], None] | None = None,
+        **parameters: Any,
+    ) -> Answer:
         """Ask for a completion.
 
         Args:
             messages: The conversation.
+            needed: Parameters that must not be left out.
+            deadline: When to give up, on the clock of this endpoint, or None.
+            on_lost: Called for each try that the endpoint may have worked on, but whose answer was lost.
             **parameters: Of the request, such as ``temperature``; those that are None are left out, and so
                 are those that the endpoint refuses.
 
         Raises:
+            LimitReached: The deadline passed.
             UserError: The endpoint cannot be used, or not after all tries.
         """
         began = self._clock()
-        sent = {name: value for name, value in parameters.items() if value is not None}
+        wanted = {name: value for name, value in parameters.items() if value is not None}
         while True:
-            sent = {name: value for name, value in sent.items() if name not in self._refused}
+            sent = self._accepted(wanted, needed)
             try:
-                answer = self._persist(messages, sent)
+                answer = self._persist(messages, sent, deadline, on_lost)
             except RefusedParameter as refusal:
                 self._refused |= {refusal.name}
                 continue
@@ -145,29 +187,66 @@ class Endpoint:
             self._tell(messages, sent, began, answer=answer)
             return answer
 
-    def _persist(self, messages: Sequence[Message], parameters: Mapping[str, Any]) -> Answer:
+    def hide_messages(self, messages: Sequence[Message]) -> list[Message]:
+        """A conversation without the key, should it stand there."""
+        return [{name: self._hide(value) for name, value in message.items()} for message in messages]
+
+    def _accepted(self, wanted: Mapping[str, Any], needed: Collection[str]) -> dict[str, Any]:
+        """The parameters that the endpoint has not refused; its limit on tokens under the name it takes."""
+        sent = {name: value for name, value in wanted.items() if name not in self._refused}
+        if _LIMIT in wanted and _LIMIT in self._refused and _NEWER_LIMIT not in self._refused:
+            sent[_NEWER_LIMIT] = wanted[_LIMIT]
+        if _LIMIT in needed and not sent.keys() & {_LIMIT, _NEWER_LIMIT}:
+            raise UserError(
+                f"{self.name} takes no limit on the tokens of an answer: --max-tokens and --max-usd cannot "
+                "be kept: leave them out, or choose another endpoint"
+            )
+        return sent
+
+    def _persist(
+        self,
+        messages: Sequence[Message],
+        parameters: Mapping[str, Any],
+        deadline: float | None,
+        on_lost: Callable[[], None] | None,
+    ) -> Answer:
         began = self._clock()
+        end = math.inf if deadline is None else deadline
+
+        def attempt() -> Answer:
+            try:
+                return self._attempt(messages, parameters, min(self._timeout, end - self._clock()))
+            except TemporaryFault as fault:
+                if fault.lost and on_lost is not None:
+                    on_lost()
+                raise
+
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TemporaryFault),
             wait=_wait,
             stop=lambda state: (
                 state.attempt_number >= self._attempts
                 or self._clock() - began + state.upcoming_sleep > self._patience
+                or self._clock() + state.upcoming_sleep >= end
             ),
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return attempts(self._attempt, messages, parameters)
+            return attempts(attempt)
         except TemporaryFault as fault:
+            if self._clock() + (fault.after or 0.0) >= end:
+                raise LimitReached("seconds") from None
             count = attempts.statistics.get("attempt_number", 1)
             tries = f" ({count} tries in {self._clock() - began:.0f} s)" if count > 1 else ""
             asks = f", and asks to wait {fault.after:.0f} s" if fault.after else ""
             raise UserError(f"{self.name} {fault.reason}{asks}{tries}: {fault.remedy}") from None
 
-    def _attempt(self, messages: Sequence[Message], parameters: Mapping[str, Any]) -> Answer:
+    def _attempt(self, messages: Sequence[Message], parameters: Mapping[str, Any], seconds: float) -> Answer:
+        if seconds <= 0:
+            raise LimitReached("seconds")
         try:
-            data = self._within_time(lambda: self._post(messages, parameters))
+            data = self._within_time(lambda: self._post(messages, parameters), seconds)
         except openai.APIStatusError as error:
             told = one_line(self._hide(_told(error.body)), 200)
             raise status_fault(
@@ -193,11 +272,13 @@ class Endpoint:
             if "Timeout" in type(error).__name__:
                 raise TimeoutError from None
             raise TemporaryFault(
-                f"broke off within its answer ({type(error).__name__})", "see the endpoint's own log"
+                f"broke off within its answer ({type(error).__name__})",
+                "see the endpoint's own log",
+                lost=True,
             ) from None
         return bytes(data)
 
-    def _within_time(self, work: Callable[[], bytes]) -> bytes:
+    def _within_time(self, work: Callable[[], bytes], seconds: float) -> bytes:
         # The client's timeout is for each piece: an endpoint that sends a byte now and then never reaches it.
         outcome: Future[bytes] = Future()
 
@@ -208,7 +289,7 @@ class Endpoint:
                 outcome.set_exception(error)
 
         threading.Thread(target=run, name="chat-completion", daemon=True).start()
-        return outcome.result(self._timeout)
+        return outcome.result(seconds)
 
     def _read(self, data: bytes) -> Answer:
         try:
@@ -247,7 +328,7 @@ class Endpoint:
     ) -> None:
         if self._on_exchange is None:
             return
-        told = [{name: self._hide(value) for name, value in message.items()} for message in messages]
+        told = self.hide_messages(messages)
         self._on_exchange(
             {
                 "endpoint": self.name,
@@ -272,42 +353,6 @@ def _wait(state: tenacity.RetryCallState) -> float:
     longest = min(_FIRST_WAIT * 2.0 ** (state.attempt_number - 1), _LONGEST_WAIT)
     # The jitter keeps clients apart: a seed that two of them share would bring them together.
     return longest * random.SystemRandom().uniform(0.5, 1.0)
-
-
-def _endpoint_name(base_url: str) -> str:
-    """The URL as it is asked and as it stands in messages.
-
-    Raises:
-        UserError: It is no URL of a server, or holds more than the place, such as a password.
-    """
-    shown = one_line(base_url.rpartition("@")[2].partition("?")[0], 100)
-    advice = "give a URL such as http://127.0.0.1:8080/v1"
-    try:
-        parts = urlsplit(base_url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        raise UserError(f"--base-url {shown}: {advice}") from None
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError(
-            f"--base-url {shown}: it holds more than the place: {advice}, and the key in {KEY_VARIABLE}"
-        )
-    host = parts.hostname or ""
-    bare = host.replace(".", "").replace("-", "").replace("_", "").replace(":", "")
-    if parts.scheme not in ("http", "https") or not bare.isalnum() or not parts.path.isprintable():
-        raise UserError(f"--base-url {shown}: {advice}")
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}".rstrip("/")
-
-
-def _read_key(*, needed: bool) -> str:
-    key = os.environ.get(KEY_VARIABLE, "").strip()
-    if needed and not key:
-        raise UserError(
-            f"{KEY_VARIABLE} is not set: set it to your key, or give --base-url of a local endpoint"
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise UserError(f"{KEY_VARIABLE} holds signs that no key has: set it anew")
-    return key
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

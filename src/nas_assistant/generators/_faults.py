@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import math
 import re
+import socket
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ _NAMES = {
     "temperature": r"temperature",
     "seed": r"seed",
     "max_tokens": r"max_tokens",
+    "max_completion_tokens": r"max_completion_tokens",
 }
 
 
@@ -32,11 +34,22 @@ class TemporaryFault(Exception):
         reason: What happened, to follow the endpoint's name.
         remedy: What the user can do when it stays.
         after: Seconds that the endpoint asks to wait, or None.
+        lost: Whether the endpoint may have worked, and charge, for an answer that did not arrive.
+        absent: Whether nothing was there to ask.
     """
 
-    def __init__(self, reason: str, remedy: str, after: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        remedy: str,
+        after: float | None = None,
+        *,
+        lost: bool = False,
+        absent: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason, self.remedy, self.after = reason, remedy, after
+        self.lost, self.absent = lost, absent
 
 
 class RefusedParameter(Exception):
@@ -114,17 +127,20 @@ def _refused(error: openai.APIStatusError, told: str, optional: Collection[str])
 def connection_fault(error: Exception, timeout: float) -> TemporaryFault:
     """The fault of a request that no answer came to."""
     if isinstance(error, openai.APITimeoutError | TimeoutError):
-        remedy = "check that it is up, or give the generator a longer timeout"
-        return TemporaryFault(f"did not answer within {timeout:g} s", remedy)
+        remedy = "check that it is up, or give a longer --timeout"
+        return TemporaryFault(f"did not answer within {timeout:g} s", remedy, lost=True)
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
     # The message of a protocol error may hold the header with the key, that of the system does not.
     if isinstance(cause, OSError):
         reason = cause.strerror or type(cause).__name__
-        return TemporaryFault(f"cannot be reached ({reason})", "start it, or check --base-url")
+        absent = isinstance(cause, ConnectionRefusedError | socket.gaierror)
+        return TemporaryFault(
+            f"cannot be reached ({reason})", "start it, or check --base-url", lost=not absent, absent=absent
+        )
     reason = f"broke the connection off ({type(cause).__name__})"
-    return TemporaryFault(reason, "see the endpoint's own log, or check --base-url")
+    return TemporaryFault(reason, "see the endpoint's own log, or check --base-url", lost=True)
 
 
 def no_completion(what: str) -> TemporaryFault:

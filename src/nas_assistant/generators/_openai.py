@@ -5,16 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, get_args
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 from nas_assistant.edits import EditContext, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators._base import Attempt, BaseGenerator, Proposal, Request
+from nas_assistant.generators._base import (
+    Attempt,
+    BaseGenerator,
+    LimitReached,
+    Limits,
+    Preview,
+    Proposal,
+    Request,
+    Usage,
+)
+from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
-from nas_assistant.generators._prompts import check_size, one_line, repair_messages
+from nas_assistant.generators._ledger import ANSWER_TOKENS, find_prices
+from nas_assistant.generators._prompts import check_size, count_tokens, one_line, repair_messages
+from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
-
-Format = Literal["operations", "whole_file", "search_replace"]
+from nas_assistant.generators._templates import Format, find_prompt
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -25,23 +37,30 @@ class OpenAIGenerator(BaseGenerator):
     The key comes from the environment variable ``OPENAI_API_KEY`` alone. The model's source goes to the
     endpoint. An answer that cannot be used goes back with what is wrong with it, at most ``max_repairs``
     times; after that the proposal carries the failure, or, where no answer had any text, the endpoint is at
-    fault.
+    fault. In a run every exchange is written to ``exchanges.sqlite``; a run that goes on takes the answers
+    that it paid for from there.
 
     Args:
         model: Name of the model at the endpoint.
         base_url: Where the endpoint is; the environment variable ``OPENAI_BASE_URL`` or OpenAI's own by
             default. A local one needs no key.
         format: What is asked for: ``operations`` chooses among the legal edits; ``whole_file`` is the
-            thesis's prompt; ``search_replace`` changes pieces.
+            thesis's way; ``search_replace`` changes pieces. By default that of the prompt.
+        prompt: Name of a prompt of this package, such as ``thesis`` or ``thesis_strict``, or path of one;
+            that of the format by default, in its strict form under constraints.
         temperature: Of the sampling.
         seed: Added to the seed of the request.
         timeout: Seconds that one answer may take, as a whole.
         max_repairs: Most repairs of one answer.
         proposals: Most proposals of one request, each an answer of its own. The thesis asks for one a round.
         max_listed: Most edits put before the model at once.
-        max_tokens: Most tokens of an answer; by default what the endpoint allows.
+        answer_tokens: Most tokens of an answer; by default what the endpoint allows, or 4,096 where tokens or
+            dollars are limited.
         context_tokens: Most tokens of a prompt, estimated as one for each four characters. A longer one is
             refused, never cut.
+        usd_per_million: Dollars for a million tokens read and written, as ``IN,OUT``; what the environment
+            variable ``NAS_ASSISTANT_USD_PER_MILLION`` holds by default.
+        cache: Whether answers are kept, and taken, in the user's cache folder.
         attempts: Most tries of one question while the endpoint is at fault.
         patience: Seconds after which no further try begins.
         on_exchange: Called with each question and what came of it: endpoint, model, parameters, messages,
@@ -60,15 +79,18 @@ class OpenAIGenerator(BaseGenerator):
         model: str | None = None,
         base_url: str | None = None,
         *,
-        format: Format = "operations",
+        format: Format | None = None,
+        prompt: str | None = None,
         temperature: float = 0.7,
         seed: int = 0,
         timeout: float = 120.0,
         max_repairs: int = 3,
         proposals: int = 1,
         max_listed: int = 120,
-        max_tokens: int | None = None,
+        answer_tokens: int | None = None,
         context_tokens: int = 32_768,
+        usd_per_million: str | None = None,
+        cache: bool = True,
         attempts: int = 5,
         patience: float = 120.0,
         on_exchange: Callable[[dict[str, Any]], None] | None = None,
@@ -77,17 +99,22 @@ class OpenAIGenerator(BaseGenerator):
     ) -> None:
         if not model:
             raise UserError("openai: no model: give --model with a name that the endpoint knows")
-        if format not in get_args(Format):
+        if format is not None and format not in get_args(Format):
             raise UserError(f"openai: format {format!r}: choose one of {', '.join(get_args(Format))}")
         _check("temperature", temperature, 0, 2)
         _check("timeout", timeout, 0.001, 86_400)
         _check("max_repairs", max_repairs, 0, 3)
         for name, value in (("proposals", proposals), ("max_listed", max_listed), ("attempts", attempts)):
             _check(name, value, 1, 1000)
-        self._format, self._temperature, self._seed = format, temperature, seed
+        for name, value in (("answer_tokens", answer_tokens or 1), ("context_tokens", context_tokens)):
+            _check(name, value, 1, 100_000_000)
+        self._prompt = find_prompt(prompt, format) if prompt is not None else None
+        self._format: Format = self._prompt.format if self._prompt else format or "operations"
+        self._temperature, self._seed = temperature, seed
         self._max_repairs, self._proposals, self._max_listed = max_repairs, proposals, max_listed
-        self._max_tokens, self._context_tokens = max_tokens, context_tokens
-        self._endpoint = Endpoint(
+        self._answer_tokens, self._context_tokens = answer_tokens, context_tokens
+        self._prices = find_prices(usd_per_million)
+        endpoint = Endpoint(
             model,
             base_url,
             timeout=timeout,
@@ -97,11 +124,50 @@ class OpenAIGenerator(BaseGenerator):
             sleep=sleep,
             clock=clock,
         )
+        self._endpoint = RecordedEndpoint(endpoint, self._prices, AnswerCache() if cache else None)
+
+    def check(self, limits: Limits) -> None:
+        """See that the prices are known where dollars are limited, and that the endpoint is there.
+
+        Raises:
+            UserError: One of them is not so.
+        """
+        self._endpoint.check(limits)
+
+    def begin(self, folder: Path, limits: Limits) -> None:
+        """Write every exchange to ``exchanges.sqlite`` in a run directory, and keep to the run's limits.
+
+        Raises:
+            UserError: The file cannot be used.
+        """
+        self._endpoint.begin(folder, limits)
+
+    def usage(self) -> Usage:
+        """What the run cost so far."""
+        return self._endpoint.usage
+
+    def preview(self, request: Request) -> Preview:
+        """The first question of a request, and what it may cost; nothing is asked.
+
+        Raises:
+            UserError: The prompt is too long, or there is nothing to ask.
+        """
+        try:
+            context = EditContext(request.source, request.graph, request.framework)
+            task = self._task(request, context, self._draw(request, 0))
+        except EditError as error:
+            raise UserError(f"there is nothing to ask: {error.failure.message}") from None
+        check_size(task.messages, self._context_tokens)
+        read, written = count_tokens(task.messages), self._answer_tokens or ANSWER_TOKENS
+        cost = self._prices.cost(read, written) if self._prices else None
+        questions = min(request.count, self._proposals) * (self._max_repairs + 1)
+        return Preview(tuple(task.messages), read, written, cost, questions)
 
     def propose(self, request: Request) -> list[Proposal]:
         """Ask for up to ``proposals`` changes, each told of those before it.
 
         Raises:
+            LimitReached: A limit of the run left no room for the first of them.
             UserError: The endpoint cannot be used, all its answers are empty, or the prompt is too long.
         """
         try:
@@ -110,8 +176,12 @@ class OpenAIGenerator(BaseGenerator):
             return [Proposal(request.source, failure=error.failure)]
         found: list[Proposal] = []
         for place in range(min(request.count, self._proposals)):
-            seed = (self._seed + request.seed + place) % _LARGEST_SEED
-            proposal = self._propose_one(request, context, seed)
+            try:
+                proposal = self._propose_one(request, context, self._draw(request, place))
+            except LimitReached:
+                if found:  # they were paid for
+                    break
+                raise
             found.append(proposal)
             told = tuple(edit.describe() for edit in proposal.edits) or proposal.explanation
             attempt = Attempt(told, failure=proposal.failure)
@@ -119,8 +189,11 @@ class OpenAIGenerator(BaseGenerator):
         return found
 
     def close(self) -> None:
-        """Close the connections to the endpoint."""
+        """Close the log and the connections to the endpoint."""
         self._endpoint.close()
+
+    def _draw(self, request: Request, place: int) -> int:
+        return (self._seed + request.seed + place) % _LARGEST_SEED
 
     def _propose_one(self, request: Request, context: EditContext, seed: int) -> Proposal:
         try:
@@ -128,13 +201,14 @@ class OpenAIGenerator(BaseGenerator):
         except EditError as error:
             return Proposal(request.source, failure=error.failure)
         check_size(task.messages, self._context_tokens)
-        messages, silent = task.messages, True
+        messages, silent, candidate = task.messages, True, len(request.history) + 1
         for repair in range(self._max_repairs + 1):
-            answer = self._endpoint.ask(
+            answer, number = self._endpoint.ask(
                 messages,
+                candidate,
                 temperature=self._temperature,
                 seed=seed,
-                max_tokens=self._max_tokens,
+                max_tokens=self._answer_tokens,
                 response_format=_response_format(task),
             )
             silent = silent and not (answer.text.strip() or answer.refusal)
@@ -142,13 +216,14 @@ class OpenAIGenerator(BaseGenerator):
                 return _read(task, answer)
             except EditError as error:
                 failure = error.failure
+                self._endpoint.fail(number, failure)
             if repair < self._max_repairs:
                 messages = repair_messages(task.messages, answer.text, failure, self._context_tokens)
         if silent:
             count = self._max_repairs + 1
             raise UserError(
-                f"{self._endpoint.name} answered {count} times with an empty message: check that "
-                f"--model {self._endpoint.model} is a model for chat"
+                f"{self._endpoint.endpoint.name} answered {count} times with an empty message: check that "
+                f"--model {self._endpoint.endpoint.model} is a model for chat"
             )
         repairs = f" (after {self._max_repairs} repairs)" if self._max_repairs else ""
         told = Failure(failure.kind, one_line(failure.message) + repairs, failure.line)
@@ -156,10 +231,10 @@ class OpenAIGenerator(BaseGenerator):
 
     def _task(self, request: Request, context: EditContext, seed: int) -> Task:
         if self._format == "operations":
-            return operations_task(request, context, self._max_listed, seed)
+            return operations_task(request, context, self._max_listed, seed, prompt=self._prompt)
         if self._format == "whole_file":
-            return whole_file_task(request, context)
-        return search_replace_task(request, context)
+            return whole_file_task(request, context, prompt=self._prompt)
+        return search_replace_task(request, context, prompt=self._prompt)
 
 
 def _read(task: Task, answer: Answer) -> Proposal:
@@ -182,8 +257,15 @@ def _response_format(task: Task) -> dict[str, Any] | None:
         return None
     return {
         "type": "json_schema",
-        "json_schema": {"name": "edits", "strict": True, "schema": task.schema},
+        "json_schema": {"name": "edits", "strict": True, "schema": _plain(task.schema)},
     }
+
+
+def _plain(schema: Any) -> Any:
+    """The schema without the lengths of texts, which strict endpoints refuse; the reader cuts them anyway."""
+    if isinstance(schema, dict):
+        return {name: _plain(value) for name, value in schema.items() if name != "maxLength"}
+    return [_plain(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

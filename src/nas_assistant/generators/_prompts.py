@@ -9,12 +9,10 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from string import Template
 from typing import TYPE_CHECKING
 
 from nas_assistant.errors import Failure, UserError
+from nas_assistant.generators._templates import Prompt, own_prompt
 from nas_assistant.graphs import Operation
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ CHARACTERS_PER_TOKEN = 4
 _HISTORY = 20
 _LONGEST = 300
 _ANNOTATION = re.compile(
-    r"[ \t]*# relevance [+-]\d+\.\d{3}(?: \(sum of \d+ layers\))?(?=[ \t]*\r?$)", re.MULTILINE
+    r"(?:(?<![ \t])[ \t]+)?# relevance [+-]\d+\.\d{3}(?: \(sum of \d+ layers\))?(?=[ \t]*\r?$)", re.MULTILINE
 )
 _NEWLINE = re.compile(r"(\r\n|\r|\n)")
 
@@ -83,7 +81,7 @@ def one_line(text: str, longest: int = _LONGEST) -> str:
 
 
 def make_messages(
-    template: str,
+    prompt: Prompt | str,
     request: Request,
     relevance: Sequence[LayerRelevance],
     edits: Sequence[Edit] = (),
@@ -92,11 +90,11 @@ def make_messages(
     """The conversation that opens a task.
 
     Args:
-        template: Name of a template of this package, without its suffix.
+        prompt: A prompt, or the name of one of this package.
         request: What is asked for.
         relevance: The layers of the request that are in its source.
         edits: The listing to choose from.
-        **more: Further values of the template.
+        **more: Further values of the prompt.
     """
     from nas_assistant.edits import edit_id
 
@@ -111,6 +109,8 @@ def make_messages(
         "input_shape": str(request.graph.input_shape),
         "parameters": f"{request.graph.parameters:,}",
         "operations": ", ".join(_operations(request)),
+        "budget": _budget(request),
+        "listed": "",
         "rules": _rules(request.constraints),
         "ranking": _data("ranking", _ranking(request.relevance, relevance), marker),
         "source": _data("source", source, marker),
@@ -118,10 +118,10 @@ def make_messages(
         "history": _data("history", _history(request.history), marker),
         **more,
     }
-    system = _template("system").substitute(marker=marker)
+    prompt = own_prompt(prompt) if isinstance(prompt, str) else prompt
     return [
-        {"role": "system", "content": system},
-        {"role": "user", "content": _template(template).substitute(values)},
+        {"role": "system", "content": own_prompt("system").fill(marker=marker)},
+        {"role": "user", "content": prompt.fill(**values)},
     ]
 
 
@@ -136,7 +136,7 @@ def repair_messages(messages: Sequence[Message], answer: str, failure: Failure, 
             conversation says so.
     """
     place = f" (line {failure.line})" if failure.line else ""
-    content = _template("repair").substitute(kind=failure.kind.value, message=failure.message + place)
+    content = own_prompt("repair").fill(kind=failure.kind.value, message=failure.message + place)
     repair = {"role": "user", "content": content}
     told = answer if answer.strip() else "(an empty answer)"
     whole = [*messages, {"role": "assistant", "content": told}, repair]
@@ -164,12 +164,6 @@ def check_size(messages: Sequence[Message], context_tokens: int) -> None:
             f"more than context_tokens {context_tokens:,}: raise it if the model reads that much, or give a "
             "shorter model file"
         )
-
-
-@cache
-def _template(name: str) -> Template:
-    text = files("nas_assistant.generators").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8")
-    return Template(text)
 
 
 def _data(name: str, text: str, marker: str) -> str:
@@ -220,6 +214,23 @@ def _rules(constraints: Constraints) -> str:
             f"Only these operations are allowed: {', '.join(sorted(constraints.allowed_operations))}."
         )
     return "".join(rule + "\n" for rule in rules)
+
+
+def _budget(request: Request) -> str:
+    """What is left of rounds, parameters and operations.
+
+    Tokens and dollars are left out: a resumed run has to ask in the same words, to find what it paid for.
+    """
+    limits, graph, left = request.constraints, request.graph, []
+    if request.rounds_left is not None:
+        left.append(f"{request.rounds_left} round{'s' * (request.rounds_left != 1)}, this one included")
+    if limits.max_parameters is not None:
+        left.append(f"{max(limits.max_parameters - graph.parameters, 0):,} more parameters")
+    if limits.max_flops is not None:
+        left.append(
+            f"{max(limits.max_flops - graph.flops, 0):,} more floating-point operations of one sample"
+        )
+    return "; ".join(left) or "no limit is set"
 
 
 def _operations(request: Request) -> list[str]:

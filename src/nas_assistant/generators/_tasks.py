@@ -21,6 +21,7 @@ from nas_assistant.errors import FailureKind
 from nas_assistant.generators._base import Constraints, Proposal
 from nas_assistant.generators._listing import list_changes
 from nas_assistant.generators._prompts import Message, make_messages, one_line, strip_annotations
+from nas_assistant.generators._templates import STRICT, Format, Prompt, own_prompt
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change, EditContext
@@ -53,7 +54,13 @@ class Task:
 
 
 def operations_task(
-    request: Request, context: EditContext, most: int, seed: int, *, shape_safe: bool = False
+    request: Request,
+    context: EditContext,
+    most: int,
+    seed: int,
+    *,
+    shape_safe: bool = False,
+    prompt: Prompt | None = None,
 ) -> Task:
     """Choose among the legal edits, or among those of them whose shapes are known to fit.
 
@@ -65,7 +72,8 @@ def operations_task(
         raise EditError(FailureKind.CONSTRAINT, "no edit is left that is legal here and not tried yet")
     edits = [change.edit for change in changes]
     cut = f" ({len(edits)} of {legal} legal ones, drawn at random)" if len(edits) < legal else ""
-    messages = make_messages("operations", request, own_layers(request, context), edits, listed=cut)
+    prompt = prompt or _default("operations", request)
+    messages = make_messages(prompt, request, own_layers(request, context), edits, listed=cut)
 
     def read(answer: str) -> Proposal:
         return _chosen(answer, changes, context)
@@ -73,11 +81,10 @@ def operations_task(
     return Task(messages, guarded(read), operations_schema(edits), tuple(changes))
 
 
-def whole_file_task(request: Request, context: EditContext) -> Task:
-    """Write the whole file anew, with the prompt of Mishra 2023, section 2.2; strict under constraints."""
-    strict = request.constraints != Constraints()
-    template = "whole_file_strict" if strict else "whole_file"
-    messages = make_messages(template, request, own_layers(request, context))
+def whole_file_task(request: Request, context: EditContext, *, prompt: Prompt | None = None) -> Task:
+    """Write the whole file anew, as in Mishra 2023, section 2.2."""
+    prompt = prompt or _default("whole_file", request)
+    messages = make_messages(prompt, request, own_layers(request, context))
 
     def read(answer: str) -> Proposal:
         source = whole_file(strip_annotations(answer))
@@ -86,14 +93,20 @@ def whole_file_task(request: Request, context: EditContext) -> Task:
     return Task(messages, guarded(read))
 
 
-def search_replace_task(request: Request, context: EditContext) -> Task:
+def search_replace_task(request: Request, context: EditContext, *, prompt: Prompt | None = None) -> Task:
     """Change pieces of the file."""
-    messages = make_messages("search_replace", request, own_layers(request, context))
+    prompt = prompt or _default("search_replace", request)
+    messages = make_messages(prompt, request, own_layers(request, context))
 
     def read(answer: str) -> Proposal:
         return _free(request, search_replace(request.source, strip_annotations(answer)), answer)
 
     return Task(messages, guarded(read))
+
+
+def _default(format: Format, request: Request) -> Prompt:
+    """The prompt of a format; its strict form under constraints."""
+    return own_prompt(format if request.constraints == Constraints() else format + STRICT)
 
 
 def own_layers(request: Request, context: EditContext) -> list[Any]:
