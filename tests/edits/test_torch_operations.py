@@ -270,7 +270,8 @@ def test_on_blocks_and_lists(
 
 
 def test_every_operation_has_a_golden_edit() -> None:
-    assert {wanted[0] for wanted, _ in (*GOLDEN, *BLOCKS_GOLDEN)} == set(list_operations())
+    elsewhere = {"swap_block", "drop_branch"}  # in test_swap_block
+    assert {wanted[0] for wanted, _ in (*GOLDEN, *BLOCKS_GOLDEN)} | elsewhere == set(list_operations())
 
 
 def test_the_output_layer_and_the_input_stay(torch_bench: Callable) -> None:

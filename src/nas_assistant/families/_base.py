@@ -97,6 +97,44 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
             example = torch.empty(2, *self.input_shape)
             return ComputationalGraph.from_torch(self.build(encoding), example, method="trace")
 
+    def source(self, encoding: Encoding) -> str:
+        """The network as a Python file that a person could have written, so that it can be edited.
+
+        Its entry ``Network`` has the graph of :meth:`graph`.
+
+        Raises:
+            UserError: The family's networks cannot be written out.
+        """
+        raise UserError(f"{self.title}: its networks cannot be written as source; use nb101, nb201 or nb301")
+
+    def recognise(self, graph: ComputationalGraph) -> list[Encoding]:
+        """The encodings that may have this graph: those with the same cells, whatever stands around them.
+
+        Raises:
+            UserError: The family's networks cannot be read back.
+        """
+        raise UserError(f"{self.title}: its networks cannot be read back; use nb101, nb201 or nb301")
+
+    def identity(self, encoding: Encoding) -> str:
+        """A text that is equal for two encodings of one network."""
+        return self.format(encoding)
+
+    def neighbour(self, encoding: Encoding, rng: random.Random) -> Encoding:
+        """Another valid encoding, by one random change.
+
+        Raises:
+            UserError: The family has no such changes.
+        """
+        raise UserError(f"{self.title}: its encodings cannot be changed; use nb101, nb201 or nb301")
+
+    def traits(self, encoding: Encoding) -> list[str]:
+        """Parts of an encoding from which a regression may learn accuracies; those of :meth:`identity` alone.
+
+        Raises:
+            UserError: The family names none.
+        """
+        raise UserError(f"{self.title}: its encodings cannot be taken apart; use nb101, nb201 or nb301")
+
     @abc.abstractmethod
     def sample(self, rng: random.Random) -> Encoding:
         """A random valid encoding."""

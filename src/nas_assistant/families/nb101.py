@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -15,6 +16,9 @@ from nas_assistant.errors import UserError
 from nas_assistant.families._base import BaseFamily, Network
 from nas_assistant.families._data import read_table, require
 from nas_assistant.families._nb101_records import FILES, Trainings, read_trainings
+
+if TYPE_CHECKING:
+    from nas_assistant.graphs import ComputationalGraph
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MAX_VERTICES = 7
@@ -198,12 +202,51 @@ class NB101(BaseFamily[Cell]):
         Raises:
             UserError: The input does not reach the output.
         """
-        cell = prune(encoding)
-        if cell is None:
-            raise UserError(
-                f"the input of the NAS-Bench-101 cell {str(encoding)!r} does not reach its output"
-            )
-        return NB101Network(cell)
+        return NB101Network(_pruned(encoding))
+
+    def source(self, encoding: Cell) -> str:
+        """The network of a cell as a file, without its vertices that lead nowhere."""
+        from nas_assistant.families._nb101_source import write_source
+
+        return write_source(_pruned(encoding))
+
+    def recognise(self, graph: ComputationalGraph) -> list[Cell]:
+        """The cell of a graph, or none."""
+        from nas_assistant.families._nb101_source import read_cell
+
+        found = read_cell(graph)
+        cell = None if found is None else prune(Cell(*found))
+        return [] if cell is None or len(cell.edges) > MAX_EDGES else [cell]
+
+    def identity(self, encoding: Cell) -> str:
+        """The benchmark's hash of the pruned cell."""
+        return _pruned(encoding).fingerprint()
+
+    def neighbour(self, encoding: Cell, rng: random.Random) -> Cell:
+        """One edge or one operation changed in the cell, filled up to seven vertices, until it is valid."""
+        cell = _filled(_pruned(encoding))
+        while True:
+            edges, operations = set(cell.edges), list(cell.operations)
+            if rng.random() < 0.5:
+                edges ^= {rng.choice(_pairs(MAX_VERTICES))}
+            else:
+                place = rng.randrange(len(operations))
+                operations[place] = rng.choice([kind for kind in range(3) if kind != operations[place]])
+            changed = prune(Cell(MAX_VERTICES, frozenset(edges), tuple(operations)))
+            if changed is not None and len(changed.edges) <= MAX_EDGES and changed != prune(cell):
+                return changed
+
+    def traits(self, encoding: Cell) -> list[str]:
+        """Every path from input to output, as often as it is there (White et al. 2021, "BANANAS")."""
+        cell = _pruned(encoding)
+        last = cell.vertices - 1
+        paths: dict[int, list[str]] = {0: [""]}
+        for vertex in range(1, last + 1):
+            kind = "" if vertex == last else str(cell.operations[vertex - 1])
+            paths[vertex] = [path + kind for source in cell.sources(vertex) for path in paths[source]]
+        counts = [f"edges {len(cell.edges)}", f"outputs {len(cell.sources(last))}"]
+        counts += [f"inputs {len(cell.targets(0))}", *(f"kind {kind}" for kind in cell.operations)]
+        return paths[last] + counts
 
     def parse(self, text: str) -> Cell:
         """Read ``7 100110100001001010101 02001``: vertices, bits row by row, operations (``-`` for none)."""
@@ -257,6 +300,20 @@ def prune(cell: Cell) -> Cell | None:
     place = {vertex: index for index, vertex in enumerate(kept)}
     edges = frozenset((place[a], place[b]) for a, b in cell.edges if a in place and b in place)
     return Cell(len(kept), edges, tuple(cell.operations[v - 1] for v in kept[1:-1]))
+
+
+def _pruned(encoding: Cell) -> Cell:
+    cell = prune(encoding)
+    if cell is None:
+        raise UserError(f"the input of the NAS-Bench-101 cell {str(encoding)!r} does not reach its output")
+    return cell
+
+
+def _filled(cell: Cell) -> Cell:
+    """The cell with vertices that lead nowhere put before its output, up to the most."""
+    more, last = MAX_VERTICES - cell.vertices, cell.vertices - 1
+    edges = frozenset((a, MAX_VERTICES - 1 if b == last else b) for a, b in cell.edges)
+    return Cell(MAX_VERTICES, edges, cell.operations + (0,) * more)
 
 
 def _network(row: dict[str, str]) -> Network[Cell]:

@@ -10,7 +10,9 @@ import itertools
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +20,9 @@ from torch import Tensor, nn
 from nas_assistant.errors import UserError
 from nas_assistant.families._base import BaseFamily, Network
 from nas_assistant.families._data import read_table, require
+
+if TYPE_CHECKING:
+    from nas_assistant.graphs import ComputationalGraph
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The choices of an edge, by their published names."""
@@ -110,6 +115,14 @@ class NB201Cell:
                     terms.append(f"{operation}({'+'.join(sums[source])})")
             sums[node] = tuple(sorted(terms))
         return "+".join(sums[3]) or "0"
+
+
+@cache
+def _cells_by_form() -> dict[str, tuple[NB201Cell, ...]]:
+    found: dict[str, list[NB201Cell]] = {}
+    for cell in all_cells():
+        found.setdefault(cell.functional_form(), []).append(cell)
+    return {form: tuple(cells) for form, cells in found.items()}
 
 
 def all_cells() -> list[NB201Cell]:
@@ -246,6 +259,38 @@ class NB201(BaseFamily[NB201Cell]):
     def build(self, encoding: NB201Cell) -> nn.Module:
         """Build the network of a cell."""
         return NB201Network(encoding)
+
+    def source(self, encoding: NB201Cell) -> str:
+        """The network of a cell as a file, without its operations that lead nowhere."""
+        from nas_assistant.families._nb201_source import write_source
+
+        return write_source(encoding)
+
+    def recognise(self, graph: ComputationalGraph) -> list[NB201Cell]:
+        """The cells with the functional form of a graph's cells, one for each set of live edges.
+
+        None where no path leads from input to output.
+        """
+        from nas_assistant.families._nb201_source import read_form
+
+        form = read_form(graph)
+        found = () if form is None else _cells_by_form().get(form, ())
+        return list({cell.live_edges(): cell for cell in found}.values())
+
+    def identity(self, encoding: NB201Cell) -> str:
+        """The functional form."""
+        return encoding.functional_form()
+
+    def neighbour(self, encoding: NB201Cell, rng: random.Random) -> NB201Cell:
+        """Another operation on one edge."""
+        operations = list(encoding.operations)
+        place = rng.randrange(len(operations))
+        operations[place] = rng.choice([name for name in OPERATIONS if name != operations[place]])
+        return NB201Cell(tuple(operations))
+
+    def traits(self, encoding: NB201Cell) -> list[str]:
+        """The terms of the functional form."""
+        return encoding.functional_form().split("+")
 
     def sample(self, rng: random.Random) -> NB201Cell:
         """Any operation on each edge, all equally likely."""

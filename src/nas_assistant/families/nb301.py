@@ -11,7 +11,7 @@ import itertools
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -20,6 +20,9 @@ from nas_assistant.families._base import BaseFamily, Network
 from nas_assistant.families._darts import DartsNetwork, Edge
 from nas_assistant.families._data import read_table, require
 from nas_assistant.families._nb301_results import FOLDER, Training, read_trainings
+
+if TYPE_CHECKING:
+    from nas_assistant.graphs import ComputationalGraph
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -103,6 +106,53 @@ class NB301(BaseFamily[Genotype]):
     def build(self, encoding: Genotype) -> nn.Module:
         """Build the evaluation network of a genotype, without auxiliary head."""
         return DartsNetwork(encoding.normal, encoding.reduce, self.channels, self.cells, self.num_classes)
+
+    def source(self, encoding: Genotype) -> str:
+        """The network of a genotype as a file."""
+        from nas_assistant.families._nb301_source import write_source
+
+        return write_source(encoding, self.channels, self.cells)
+
+    def recognise(self, graph: ComputationalGraph) -> list[Genotype]:
+        """The genotype of a graph, or none."""
+        from nas_assistant.families._nb301_source import read_cells
+
+        found = read_cells(graph)
+        try:
+            return [] if found is None else [Genotype(*found)]
+        except UserError:  # a state that reads a later one
+            return []
+
+    def identity(self, encoding: Genotype) -> str:
+        """The canonical form."""
+        return str(encoding.canonical())
+
+    def neighbour(self, encoding: Genotype, rng: random.Random) -> Genotype:
+        """Another operation on one edge of one cell, or another input of it."""
+        cells = [list(encoding.normal), list(encoding.reduce)]
+        cell = rng.choice(cells)
+        place = rng.randrange(len(cell))
+        operation, source = cell[place]
+        if rng.random() < 0.5:
+            cell[place] = (rng.choice([name for name in OPERATIONS if name != operation]), source)
+        else:
+            cell[place] = (operation, rng.choice([s for s in range(place // 2 + 2) if s != source]))
+        return Genotype(tuple(cells[0]), tuple(cells[1]))
+
+    def traits(self, encoding: Genotype) -> list[str]:
+        """Operations, edges, and the depth of each node's inputs, of either cell in its canonical form."""
+        canonical = encoding.canonical()
+        found = []
+        for kind, edges in (("normal", canonical.normal), ("reduce", canonical.reduce)):
+            depth = [0, 0]
+            for place, (operation, source) in enumerate(edges):
+                found += [f"{kind} {operation}", f"{kind} {place // 2} {operation} {source}"]
+                found += [f"{kind} {operation} from {'input' if source < 2 else 'node'}"]
+                if place % 2:
+                    deepest = 1 + max(depth[source], depth[edges[place - 1][1]])
+                    depth.append(deepest)
+                    found += [f"{kind} depth"] * deepest
+        return found
 
     def sample(self, rng: random.Random) -> Genotype:
         """Two distinct inputs for each node and any operation on each, all equally likely."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
 
-from nas_assistant.edits import Change, EditContext, EditError, get_operation, legal_changes, make_changes
+from nas_assistant.edits import (
+    Change,
+    EditContext,
+    EditError,
+    get_operation,
+    legal_changes,
+    list_operations,
+    make_changes,
+)
 from nas_assistant.errors import UserError
 from nas_assistant.generators._base import BaseGenerator, Proposal, Request
 from nas_assistant.generators._growth import growth
@@ -34,6 +42,7 @@ class MutateGenerator(BaseGenerator):
         temperature: How far the choice of layers may stray from relevance; above 0, in units of the
             largest relevance.
         max_edits: Most edits of one proposal, 1 to 3.
+        operations: Names of the only edit operations to draw; all by default.
 
     Raises:
         UserError: An option is out of its range.
@@ -42,7 +51,11 @@ class MutateGenerator(BaseGenerator):
     name: ClassVar[str] = "mutate"
 
     def __init__(
-        self, guidance: Guidance = "relevance", temperature: float = 0.35, max_edits: int = 3
+        self,
+        guidance: Guidance = "relevance",
+        temperature: float = 0.35,
+        max_edits: int = 3,
+        operations: Collection[str] | None = None,
     ) -> None:
         if guidance not in ("relevance", "shuffled", "uniform"):
             raise UserError(f"mutate: guidance {guidance!r}: choose relevance, shuffled or uniform")
@@ -50,6 +63,10 @@ class MutateGenerator(BaseGenerator):
             raise UserError(f"mutate: temperature {temperature}: give a number above 0")
         if not 1 <= max_edits <= len(_EDITS):
             raise UserError(f"mutate: max_edits {max_edits}: give 1, 2 or 3")
+        unknown = sorted(set(operations or ()) - set(list_operations()))
+        if unknown:
+            raise UserError(f"mutate: no operation {unknown[0]!r}: choose of {', '.join(list_operations())}")
+        self._operations = None if operations is None else frozenset(operations)
         self._guidance = guidance
         self._temperature = temperature
         self._max_edits = max_edits
@@ -61,7 +78,11 @@ class MutateGenerator(BaseGenerator):
         except EditError as error:
             return [Proposal(request.source, failure=error.failure)]
         allowed = request.constraints.allowed_operations
-        legal = list(legal_changes(context, allowed_operations=allowed))
+        legal = [
+            change
+            for change in legal_changes(context, allowed_operations=allowed)
+            if self._operations is None or change.edit.operation in self._operations
+        ]
         draw = random.Random(f"{request.seed}/{len(request.history)}/{request.source}")
         sampler = _Sampler(request, legal, self._weights(request, draw), self._temperature, draw)
         proposals: list[Proposal] = []

@@ -1,0 +1,87 @@
+"""Blocks of the file's own: another in the place of one, and a sum without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+BLOCKS = '''\
+from torch import nn
+
+
+class Conv(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Pool(nn.Sequential):
+    def __init__(self, width):
+        super().__init__(nn.MaxPool2d(3, stride=1, padding=1))
+
+
+class Stem(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Conv2d(inputs, outputs, 3))
+
+
+class Cell(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.left = Conv(width)
+        self.right = Pool(width)
+
+    def forward(self, x):
+        return self.left(x) + self.right(x)
+
+
+class Other(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.left = Pool(width)
+
+    def forward(self, x):
+        return self.left(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = Stem(3, 8)
+        self.cell = Cell(8)
+        self.other = Other(8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.other(self.cell(self.stem(x))).mean((2, 3)))
+'''
+
+
+def test_another_block_takes_the_place_of_one(torch_bench: Callable) -> None:
+    bench = torch_bench(BLOCKS)
+    lines = bench.edited("swap_block", "cell.left", to="Pool")
+    assert lines == ["-        self.left = Conv(width)", "+        self.left = Pool(width)"]
+    lines = bench.edited("swap_block", "cell.right", to="Conv")
+    assert lines == ["-        self.right = Pool(width)", "+        self.right = Conv(width)"]
+
+
+def test_blocks_with_other_arguments_and_the_network_do_not_take_part(torch_bench: Callable) -> None:
+    swaps = [edit.arguments for edit in torch_bench(BLOCKS).edits if edit.operation == "swap_block"]
+    assert {"Stem", "Net"}.isdisjoint({swap["from"] for swap in swaps} | {swap["to"] for swap in swaps})
+    # A cell of several blocks is never replaced, though its arguments are those of a block.
+    assert "Cell" not in {swap["from"] for swap in swaps}
+
+
+def test_a_sum_loses_a_branch(torch_bench: Callable) -> None:
+    lines = torch_bench(BLOCKS).edited("drop_branch", "left")
+    assert lines == [
+        "-        return self.left(x) + self.right(x)",
+        "+        return self.right(x)",
+    ]
+
+
+def test_blocks_of_one_name_in_two_classes_are_told_apart(torch_bench: Callable) -> None:
+    edits = [edit for edit in torch_bench(BLOCKS).edits if edit.operation == "swap_block"]
+    assert {edit.layer for edit in edits} >= {"cell.left", "cell.right", "other.left"}
