@@ -68,6 +68,17 @@ def test_what_the_predictor_misses_is_learned() -> None:
     assert sum(kernel.share for kernel in adapter.kernels) == pytest.approx(1.0)
 
 
+def test_many_labels_are_all_used_though_few_weigh_the_kernels() -> None:
+    features, predicted, targets = networks(400)
+    adapter, without = Adapter.fit(features, predicted, targets, KNOWN)
+    fresh, said, truth = networks(300, seed=1)
+    fewer, _ = Adapter.fit(features[:60], predicted[:60], targets[:60], KNOWN)
+    assert adapter.weights.shape == (len(adapter.kernels), 400) and len(adapter.kernels) < len(GRID)
+    mean = np.abs(adapter(fresh, said) - truth).mean()
+    assert mean < 0.6 * np.abs(fewer(fresh, said) - truth).mean()
+    assert np.abs(without - targets).mean() == pytest.approx(mean, rel=0.2)
+
+
 def test_ten_labels_of_noise_do_not_overrule_the_predictor() -> None:
     ranks = []
     for seed in range(20):

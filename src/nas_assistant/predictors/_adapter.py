@@ -24,11 +24,10 @@ _BELIEF = 3.0
 _LEAST_SPREAD = 0.25
 """A trait that varies less than this among the labelled networks counts as if it varied so much."""
 _LEAST_SHARE = 0.01
+_ENOUGH = 250
 _ALIKE = 1.4
 """Distance over which networks are alike, where all labelled ones lie about 1.4 apart."""
 _DOUBT = 0.1
-_MODESTY = 2.0
-"""Cost of a kernel's amplitude in log-likelihood: few labels shall not overrule a predictor lightly."""
 _TENSORS = ("centre", "scale", "points", "along", "weights", "likeness")
 
 
@@ -62,7 +61,7 @@ class Kernel:
 GRID = tuple(
     Kernel(*values)
     for values in itertools.product(
-        (0.3, 3.0), (0.0, 0.1, 0.5), (0.1, 0.5, 1.0), (0.7, 1.4, 2.8), (0.03, 0.1, 0.3, 1.0)
+        (0.3, 3.0), (0.0, 0.1, 0.5), (0.1, 0.5, 1.0), (0.7, 1.4, 2.8), (0.03, 0.1, 0.3, 1.0, 3.0)
     )
 )
 
@@ -72,7 +71,8 @@ class Adapter:
     """Gaussian processes on top of a predictor (Rasmussen and Williams 2006, chapters 2 and 5).
 
     The prior mean is a line in the predictor's target whose slope is shrunk towards the predictor's. Kernels
-    are weighted by their leave-one-out likelihood (section 5.4.2 there), and the less the more they correct.
+    are weighted by their leave-one-out likelihood (section 5.4.2 there) over ``1 + signal / noise``: few
+    labels shall not overrule a predictor lightly.
 
     Attributes:
         level: Target of a network that the predictor says ``middle`` of.
@@ -140,6 +140,9 @@ class Adapter:
         points = (features - centre) / scale
         left = targets - level - slope * along
         unit = max(float(left.std()), 1e-9)
+        few = np.random.default_rng(seed).permutation(count)[:_ENOUGH]
+        if count > _ENOUGH:  # where kernels differ, so many labels tell; only the good ones see all labels
+            grid, _, _ = _weigh(points[few], along[few], left[few] / unit, grid)
         kernels, weights, errors = _weigh(points, along, left / unit, grid)
         errors = unit * errors
         gain = conformal_half_width([pair_residuals(errors, seed)])
@@ -268,7 +271,7 @@ def _weigh(
             weight, precision = vectors @ (inverse * turned), (vectors**2) @ inverse
             error = weight / precision
             scale = max(float((error**2 * precision).mean()), 1e-12)
-            bold = _MODESTY * (kernel.linear + kernel.radial) / np.sqrt(scale)
+            bold = np.log1p((kernel.linear + kernel.radial) / kernel.noise)
             merits.append(0.5 * float(np.log(precision / scale).sum()) - float(bold))
             weights.append(weight)
             errors.append(error)
