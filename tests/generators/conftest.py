@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,6 +73,13 @@ def make_request(graph: ComputationalGraph) -> Callable[..., Request]:
         return Request(**{**values, **changes})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the user's cache of answers, and prices, out of the tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("NAS_ASSISTANT_USD_PER_MILLION", raising=False)
 
 
 @pytest.fixture

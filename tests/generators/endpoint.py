@@ -48,6 +48,7 @@ class FakeEndpoint:
         self.replies = list(replies)
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.looked = 0
         self.over = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -69,6 +70,11 @@ class FakeEndpoint:
                 fake.headers.append({name.lower(): value for name, value in self.headers.items()})
                 reply = fake.replies.pop(0) if len(fake.replies) > 1 else fake.replies[0]
                 self._send(reply(asked) if callable(reply) else reply)
+
+            def do_GET(self) -> None:
+                fake.looked += 1
+                first = fake.replies[0]
+                self._send(fails(404) if callable(first) else first)
 
             def _send(self, reply: Reply) -> None:
                 if reply.hang:

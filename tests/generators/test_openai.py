@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from nas_assistant.edits import edit_id, legal_edits
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.generators import BaseGenerator, Constraints, Proposal, Request, get_generator
+from nas_assistant.generators._templates import list_prompts
 from nas_assistant.graphs import ComputationalGraph
 
 from .conftest import KEY, SOURCE, build
@@ -57,6 +59,7 @@ class Waits(list[float]):
 
 def make(endpoint: FakeEndpoint, **options: Any) -> BaseGenerator:
     values: dict[str, Any] = {"model": "coder", "base_url": endpoint.url, "timeout": 5, "sleep": Waits()}
+    values["cache"] = False
     return get_generator("openai", **{**values, **options})
 
 
@@ -399,4 +402,39 @@ def test_the_prompts_are_in_the_package() -> None:
 
     folder = Path(nas_assistant.generators.__file__).parent / "prompts"
     names = {path.stem for path in folder.glob("*.md")}
-    assert names == {"system", "operations", "whole_file", "whole_file_strict", "search_replace", "repair"}
+    assert names == {"system", "repair", *list_prompts()}
+
+
+LONG = 100_000
+
+
+@pytest.mark.parametrize(
+    ("format", "answer"),
+    [
+        ("operations", "x" * LONG),
+        ("operations", "[" * LONG),
+        ("operations", '{"edits": ' * (LONG // 10)),
+        ("operations", '{"edits": [{"id": "e0", "reason": "' + "y" * LONG + '"}]}'),
+        ("operations", '{"edits": [{"id": "e0", "rea'),
+        ("whole_file", "(" * LONG),
+        ("whole_file", "```python\n" + "x = 1\n" * (LONG // 6)),
+        ("whole_file", "`" * LONG + "\n" * LONG),
+        ("whole_file", "```\n" * (LONG // 4)),
+        ("search_replace", "<<<<<<< SEARCH\n" * (LONG // 15)),
+        (
+            "search_replace",
+            "<<<<<<< SEARCH\n" + "line of code\n" * (LONG // 13) + "=======\n>>>>>>> REPLACE\n",
+        ),
+        ("search_replace", "<<<<<<< SEARCH\n=======\n" * (LONG // 23)),
+    ],
+)
+def test_an_answer_of_100_kilobytes_or_half_of_one(
+    endpoint: FakeEndpoint, make_request: Make, format: str, answer: str
+) -> None:
+    began = process_time()
+    (proposal,) = ask(endpoint, make_request(), says(answer), format=format, max_repairs=0)
+    assert process_time() - began < 20
+    assert proposal.source == SOURCE or proposal.failure is None
+    if format != "whole_file" or "x = 1" not in answer:
+        assert proposal.failure is not None and proposal.failure.kind is FailureKind.PARSE
+        assert len(proposal.failure.message) < 1000

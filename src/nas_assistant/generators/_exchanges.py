@@ -14,6 +14,7 @@ from typing import Any
 from nas_assistant.errors import Failure, UserError
 from nas_assistant.generators._base import Usage
 from nas_assistant.generators._chat import Answer
+from nas_assistant.generators._ledger import Prices
 from nas_assistant.generators._prompts import Message
 
 NAME = "exchanges.sqlite"
@@ -74,15 +75,19 @@ class ExchangeLog:
         """Close the file."""
         self._data.close()
 
-    def usage(self) -> Usage:
-        """What the run was charged so far."""
+    def usage(self, prices: Prices | None = None) -> Usage:
+        """What the run was charged so far; what was asked while no price was known, at these prices."""
         with self._using() as data:
-            row = data.execute(
+            *counts, usd, read, written = data.execute(
                 "SELECT COUNT(*) FILTER (WHERE answered_by = ?), COUNT(*) FILTER (WHERE answered_by = ?), "
-                "COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(answer_tokens), 0), SUM(usd) FROM exchanges",
+                "COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(answer_tokens), 0), SUM(usd), "
+                "COALESCE(SUM(prompt_tokens) FILTER (WHERE usd IS NULL), 0), "
+                "COALESCE(SUM(answer_tokens) FILTER (WHERE usd IS NULL), 0) FROM exchanges",
                 (ENDPOINT, CACHE),
             ).fetchone()
-        return Usage(*row)
+        if prices is not None:
+            usd = (usd or 0.0) + prices.cost(read, written)
+        return Usage(*counts, usd)
 
     def find(self, candidate: int, key: str, place: int) -> tuple[int, Answer] | None:
         """The number and the answer of an exchange that came to its end, or None."""

@@ -7,15 +7,15 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nas_assistant.errors import Failure, UserError
 from nas_assistant.generators._base import LimitReached, Limits, Usage
 from nas_assistant.generators._cache import AnswerCache
-from nas_assistant.generators._chat import Answer, Endpoint
+from nas_assistant.generators._chat import Answer
 from nas_assistant.generators._exchanges import CACHE, ENDPOINT, ExchangeLog
 from nas_assistant.generators._ledger import PRICE_VARIABLE, Ledger, Prices
 from nas_assistant.generators._prompts import CHARACTERS_PER_TOKEN, Message, count_tokens
@@ -32,6 +32,29 @@ class _Question:
     place: int
 
 
+class AnyEndpoint(Protocol):
+    """What can be asked: an endpoint, or a model on this machine; see :class:`._chat.Endpoint`."""
+
+    name: str
+    model: str
+
+    def check(self) -> None: ...
+
+    def hide_messages(self, messages: Sequence[Message]) -> list[Message]: ...
+
+    def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        needed: Collection[str] = (),
+        deadline: float | None = None,
+        on_lost: Callable[[], None] | None = None,
+        **parameters: Any,
+    ) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
 class RecordedEndpoint:
     """Asks an endpoint, unless the run's log or the user's cache holds the answer.
 
@@ -41,7 +64,7 @@ class RecordedEndpoint:
         cache: Where answers are kept beyond the run, or None.
     """
 
-    def __init__(self, endpoint: Endpoint, prices: Prices | None, cache: AnswerCache | None) -> None:
+    def __init__(self, endpoint: AnyEndpoint, prices: Prices | None, cache: AnswerCache | None) -> None:
         self.endpoint = endpoint
         self._prices, self._cache = prices, cache
         self._ledger = Ledger(prices)
@@ -75,7 +98,7 @@ class RecordedEndpoint:
         self.close_log()
         self._log = ExchangeLog(folder)
         self._asked.clear()
-        self._ledger = Ledger(self._prices, limits, self._log.usage())
+        self._ledger = Ledger(self._prices, limits, self._log.usage(self._prices))
 
     def ask(
         self, messages: Sequence[Message], candidate: int, **parameters: Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -111,6 +112,11 @@ def get_generator(name: str, **options: Any) -> BaseGenerator:
         UserError: There is none of that name, or it does not take these options.
     """
     generator = _registry.load(name)
+    takes = inspect.signature(generator).parameters
+    if not any(item.kind is item.VAR_KEYWORD for item in takes.values()):
+        unknown = ", ".join(f"--{option.replace('_', '-')}" for option in sorted(options.keys() - takes))
+        if unknown:
+            raise UserError(f"generator {name!r} takes no {unknown}: leave it out, or choose another one")
     try:
         return generator(**options)
     except TypeError as error:
