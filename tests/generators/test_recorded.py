@@ -172,10 +172,10 @@ def test_a_limit_needs_an_endpoint_that_takes_one(serve: Serve, tmp_path: Path) 
 def test_the_time_is_kept(serve: Serve, tmp_path: Path) -> None:
     asked = make(serve(Reply(hang=True)), timeout=30.0)
     began = time.monotonic()
-    asked.begin(tmp_path, Limits(deadline=began + 0.3))
+    asked.begin(tmp_path, Limits(deadline=began + 2.0))
     with pytest.raises(LimitReached, match="seconds"):
         asked.ask(QUESTION, 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     asked.close()
     (row,) = rows(tmp_path)
     assert row["failure"] == "the time was up" and row["prompt_tokens"] == TOKENS
