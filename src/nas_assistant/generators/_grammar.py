@@ -68,7 +68,7 @@ def make_offer(
     """
     draw = random.Random(seed)
     free = [place for place in range(len(changes)) if place not in avoid]
-    if vary:
+    if vary and free:
         names = sorted({changes[place].edit.operation for place in free})
         kept = frozenset(draw.sample(names, math.ceil(len(names) / 2)))
         free = [place for place in free if changes[place].edit.operation in kept]

@@ -25,6 +25,8 @@ def growth(graph: ComputationalGraph, change: Change) -> float:
         if not isinstance(before, int) or not isinstance(after, int) or not before:
             return 0.0
         return (after / before - 1) * own
+    if edit.operation == "add_norm":
+        return sum(2.0 * node.output_shape[0] for node in nodes if node.output_shape)
     if edit.operation == "insert_block":
         factor = _BLOCK_WEIGHTS.get(str(edit.arguments.get("block")), 1.0)
         return sum(factor * node.output_shape[0] ** 2 for node in nodes if node.output_shape)

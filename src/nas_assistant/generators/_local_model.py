@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import queue
 import signal
@@ -13,11 +14,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from nas_assistant.errors import Failure, FailureKind, MissingExtraError, UserError
+from nas_assistant.errors import Failure, FailureKind, MissingExtraError, ModelError, UserError
+from nas_assistant.generators._base import LimitReached
 from nas_assistant.generators._chat import Answer
 from nas_assistant.generators._prompts import Message, one_line
 
@@ -30,16 +32,8 @@ _FAREWELL_SECONDS = 2.0
 _MOST_FAULTS = 3
 
 
-class ModelFault(Exception):
-    """The model's process gave no answer; the next question starts another.
-
-    Args:
-        failure: What happened.
-    """
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+class ModelFault(ModelError):
+    """The model's process gave no answer; the next question starts another."""
 
 
 class LocalModel:
@@ -53,10 +47,13 @@ class LocalModel:
         context_tokens: Tokens that a conversation and its answer may have together.
         threads: Threads of the process.
         timeout: Seconds that the reading of a conversation may take, and each answer.
-        on_exchange: Called with each question and what came of it.
         clock: Tells the seconds.
-        command: The process, for tests.
+
+    Raises:
+        MissingExtraError: ``xllamacpp`` is not installed.
     """
+
+    name = "llama.cpp"
 
     def __init__(
         self,
@@ -65,16 +62,14 @@ class LocalModel:
         context_tokens: int,
         threads: int,
         timeout: float,
-        on_exchange: Callable[[dict[str, Any]], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        command: Sequence[str] | None = None,
     ) -> None:
-        if command is None and importlib.util.find_spec("xllamacpp") is None:
+        if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtraError("xllamacpp", "local", "a local model")
-        self.path, self.context_tokens = path, context_tokens
+        self.path, self.model, self.context_tokens = path, path.name, context_tokens
         self._settings = {"path": str(path), "context_tokens": context_tokens, "threads": threads}
-        self._timeout, self._on_exchange, self._clock = timeout, on_exchange, clock
-        self._command = list(command or (sys.executable, "-P", "-m", _WORKER))
+        self._timeout, self._clock = timeout, clock
+        self._end = math.inf
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[bytes] | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -88,41 +83,48 @@ class LocalModel:
         """The process, or None while there is none."""
         return self._process.pid if self._process is not None else None
 
+    def check(self) -> None:
+        """Nothing that is cheap can be found out beyond what was when it was made."""
+
+    def hide_messages(self, messages: Sequence[Message]) -> list[Message]:
+        """The conversation; no key can be in it."""
+        return list(messages)
+
     def ask(
         self,
         messages: Sequence[Message],
         *,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        grammar: str | None = None,
+        needed: Collection[str] = (),
+        deadline: float | None = None,
+        on_lost: Callable[[], None] | None = None,
+        **parameters: Any,
     ) -> Answer:
         """Ask for a completion.
 
         Args:
             messages: The conversation.
-            max_tokens: Most tokens of the answer.
-            temperature: Of the sampling.
-            seed: Of the sampling.
-            grammar: A grammar (GBNF) that the answer keeps to.
+            needed: Every parameter is kept to.
+            deadline: When to give up, on the clock of this model, or None.
+            on_lost: Called when the model read the conversation, and its answer was lost.
+            **parameters: ``max_tokens``, ``temperature``, ``seed``, and in ``extra_body`` what llama.cpp
+                knows beyond that, such as ``grammar``.
 
         Raises:
+            LimitReached: The deadline passed.
             ModelFault: The process ended or took too long.
             UserError: The model cannot be loaded, the conversation is too long, or the process failed too
                 often.
         """
-        began = self._clock()
-        parameters: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-        if grammar is not None:
-            parameters["grammar"] = grammar
+        self._end = math.inf if deadline is None else deadline
+        body = {**parameters.pop("extra_body", {}), **parameters, "cache_prompt": True}
         try:
-            self._read(list(messages), max_tokens)
-            answer = self._complete(messages, cache_prompt=True, **parameters)
-        except (ModelFault, UserError) as error:
-            self._tell(messages, parameters, began, error=str(error))
+            self._read(list(messages), int(parameters["max_tokens"]))
+            answer = self._complete(messages, **body)
+        except ModelFault:
+            if on_lost is not None:
+                on_lost()
             raise
         self._faults = 0
-        self._tell(messages, parameters, began, answer=answer)
         return answer
 
     def close(self) -> None:
@@ -160,7 +162,7 @@ class LocalModel:
         body = {"messages": list(messages), **parameters}
         self._send({"id": self._asked, "body": body})
         deadline = self._clock() + self._timeout
-        while (message := self._receive(deadline, self._timeout)).get("id") != self._asked:
+        while (message := self._receive(deadline)).get("id") != self._asked:
             continue  # the answer to a question that was given up
         return self._answer(message.get("answer"), int(parameters["max_tokens"]))
 
@@ -196,7 +198,7 @@ class LocalModel:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the process)
         self._lines = queue.SimpleQueue()
         self._process = subprocess.Popen(
-            self._command,
+            [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -207,7 +209,7 @@ class LocalModel:
         )
         threading.Thread(target=_collect, args=(self._process, self._lines), daemon=True).start()
         self._send(self._settings)
-        message = self._receive(self._clock() + _START_SECONDS, _START_SECONDS)
+        message = self._receive(self._clock() + _START_SECONDS)
         if not message.get("ready"):
             told = self._last_line() or one_line(str(message.get("failed")))
             self.close()
@@ -225,12 +227,16 @@ class LocalModel:
             process.stdin.write(json.dumps(message) + "\n")
             process.stdin.flush()
 
-    def _receive(self, deadline: float, seconds: float) -> dict[str, Any]:
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        seconds = min(deadline, self._end) - self._clock()
         try:
-            line = self._lines.get(timeout=max(deadline - self._clock(), 0.001))
+            line = self._lines.get(timeout=max(seconds, 0.001))
         except queue.Empty:
+            if self._clock() >= self._end:
+                self._kill()
+                raise LimitReached("seconds") from None
             raise self._fault(
-                FailureKind.TIMEOUT, f"the model did not answer within {seconds:g} s, and was ended"
+                FailureKind.TIMEOUT, f"the model did not answer within {seconds:.3g} s, and was ended"
             ) from None
         if line is None:
             raise self._fault(FailureKind.PARSE, f"the model's process {self._ending()}")
@@ -244,9 +250,7 @@ class LocalModel:
 
     def _fault(self, kind: FailureKind, message: str) -> Exception:
         """End the process; the fault, or what to tell the user once it has come too often."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-        self.close()
+        self._kill()
         self._faults += 1
         if self._faults >= _MOST_FAULTS:
             return UserError(
@@ -254,6 +258,11 @@ class LocalModel:
                 "give the generator a longer timeout"
             )
         return ModelFault(Failure(kind, one_line(message)))
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+        self.close()
 
     def _ending(self) -> str:
         code = self._process.wait() if self._process is not None else 0
@@ -270,31 +279,6 @@ class LocalModel:
         self._log.seek(max(self._log.tell() - 2000, 0))
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return one_line(lines[-1], 200) if lines else ""
-
-    def _tell(
-        self,
-        messages: Sequence[Message],
-        parameters: dict[str, Any],
-        began: float,
-        answer: Answer | None = None,
-        error: str | None = None,
-    ) -> None:
-        if self._on_exchange is None:
-            return
-        self._on_exchange(
-            {
-                "endpoint": "llama.cpp",
-                "model": str(self.path),
-                "parameters": parameters,
-                "messages": [dict(message) for message in messages],
-                "answer": answer.text if answer else None,
-                "refusal": "",
-                "finish": answer.finish if answer else "",
-                "usage": dict(answer.usage or {}) if answer else {},
-                "seconds": round(self._clock() - began, 3),
-                "error": error,
-            }
-        )
 
 
 def _collect(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:

