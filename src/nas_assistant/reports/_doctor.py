@@ -13,6 +13,7 @@ _PACKAGES = ("torch", "torch-geometric", "libcst", "openai", "scikit-learn", "ma
 _EXTRAS = (
     ("tensorflow", ("keras", "tensorflow-cpu|tensorflow"), "reads Keras and TensorFlow models"),
     ("onnx", ("onnx", "onnxscript"), "reads and writes ONNX files"),
+    ("local", ("xllamacpp",), "runs a language model on this machine"),
 )
 
 
@@ -21,7 +22,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        group: ``versions``, ``extras``, ``sandbox``, ``checkpoint`` or ``labels``.
+        group: ``versions``, ``extras``, ``models``, ``sandbox``, ``checkpoint`` or ``labels``.
         name: What it is.
         ok: Whether it is there.
         detail: Its version or state, or what it would add and how to get it.
@@ -39,7 +40,7 @@ class Check:
 
 def diagnose() -> list[Check]:
     """Look at the installation. Nothing of it is an error: each line says what to do."""
-    return [*_versions(), *_extras(), *_sandbox(), _checkpoint(), *_labels()]
+    return [*_versions(), *_extras(), *_models(), *_sandbox(), _checkpoint(), *_labels()]
 
 
 def _versions() -> list[Check]:
@@ -65,6 +66,23 @@ def _extras() -> list[Check]:
             checks.append(Check("extras", extra, True, f"{detail}: {purpose}"))
         else:
             checks.append(Check("extras", extra, False, f"{purpose}: pip install 'nas-assistant[{extra}]'"))
+    return checks
+
+
+def _models() -> list[Check]:
+    from nas_assistant.generators import KNOWN_MODELS, models_dir
+
+    checks = []
+    for name, model in KNOWN_MODELS.items():
+        path = models_dir() / model.file
+        if path.is_file():
+            size = f"{path.stat().st_size / 1e6:,.0f} MB"
+            detail = f"{model.title}, {size}, {model.licence} by its makers: {path}"
+            checks.append(Check("models", name, True, detail))
+            continue
+        remedy = f"nas-assistant doctor --install local --model {name}"
+        detail = f"{model.title}, {model.size / 1e6:,.0f} MB: {remedy}"
+        checks.append(Check("models", name, False, detail))
     return checks
 
 
