@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from nas_assistant.cli._benchmark import benchmark
 from nas_assistant.cli._compare import compare
 from nas_assistant.cli._data import data
 from nas_assistant.cli._doctor import doctor
@@ -47,6 +48,7 @@ def _top(
 
 for _command in (improve, predict, relevance, graph, compare, report, train, evaluate, plot, data, doctor):
     app.command()(_command)
+app.add_typer(benchmark, name="benchmark")
 
 
 def main() -> None:

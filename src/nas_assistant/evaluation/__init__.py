@@ -25,39 +25,70 @@ if TYPE_CHECKING:
     from nas_assistant.evaluation._jobs import protocols as protocols
     from nas_assistant.evaluation._jobs import run_job as run_job
     from nas_assistant.evaluation._jobs import summarise as summarise
+    from nas_assistant.evaluation._loop import LOOP_FAMILIES as LOOP_FAMILIES
+    from nas_assistant.evaluation._loop import LoopRecords as LoopRecords
+    from nas_assistant.evaluation._loop import LoopSettings as LoopSettings
+    from nas_assistant.evaluation._loop import load_population as load_population
+    from nas_assistant.evaluation._loop import run_loop as run_loop
+    from nas_assistant.evaluation._loop_measure import measure_loop as measure_loop
+    from nas_assistant.evaluation._loop_rows import LOOP_ROWS as LOOP_ROWS
+    from nas_assistant.evaluation._loop_rows import LoopRow as LoopRow
+    from nas_assistant.evaluation._loop_rows import get_row as get_row
+    from nas_assistant.evaluation._loop_table import compare_rows as compare_rows
+    from nas_assistant.evaluation._loop_table import tabulate as tabulate
     from nas_assistant.evaluation._recipe import ABLATIONS as ABLATIONS
     from nas_assistant.evaluation._recipe import OURS as OURS
     from nas_assistant.evaluation._recipe import SHORT as SHORT
     from nas_assistant.evaluation._recipe import get_scorer as get_scorer
+    from nas_assistant.evaluation._truth import Match as Match
+    from nas_assistant.evaluation._truth import Truth as Truth
 
 __all__ = [
     "ABLATIONS",
-    "METRICS",
     "Evaluation",
     "Job",
+    "LOOP_FAMILIES",
+    "LOOP_ROWS",
+    "LoopRecords",
+    "LoopRow",
+    "LoopSettings",
+    "METRICS",
+    "Match",
     "Networks",
     "OURS",
-    "SHORT",
     "Protocol",
     "Row",
+    "SHORT",
+    "Truth",
     "bootstrap_intervals",
+    "compare_rows",
     "evaluate",
+    "get_row",
     "get_scorer",
     "kendall",
+    "load_population",
+    "measure_loop",
     "ndcg",
     "protocols",
     "rank_metrics",
     "regret",
     "run_job",
+    "run_loop",
     "score_row",
     "spearman",
     "spearman_top_decile",
     "summarise",
+    "tabulate",
 ]
 
 _LATER = {
     **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
+    **dict.fromkeys(("LOOP_FAMILIES", "LoopRecords", "LoopSettings", "load_population", "run_loop"), "_loop"),
+    "measure_loop": "_loop_measure",
+    **dict.fromkeys(("LOOP_ROWS", "LoopRow", "get_row"), "_loop_rows"),
+    **dict.fromkeys(("compare_rows", "tabulate"), "_loop_table"),
+    **dict.fromkeys(("Match", "Truth"), "_truth"),
     **dict.fromkeys(("ABLATIONS", "OURS", "SHORT", "get_scorer"), "_recipe"),
 }
 

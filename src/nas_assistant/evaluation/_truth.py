@@ -50,7 +50,7 @@ class Truth:
         self._encodings: dict[str, Any] = {}
         labels: dict[str, list[float]] = defaultdict(list)
         for network in networks:
-            identity = family.identity(network.encoding)
+            identity = family.identity_of(network)
             self._encodings.setdefault(identity, network.encoding)
             labels[identity].append(network.accuracy)
         self._accuracies = {identity: float(np.mean(values)) for identity, values in labels.items()}
@@ -73,9 +73,13 @@ class Truth:
         accuracy = self._accuracies.get(identity)
         return Match(identity, accuracy, self._estimate(encoding) if accuracy is None else accuracy)
 
+    def known(self, encoding: Any) -> bool:
+        """Whether an encoding is labelled."""
+        return self._family.identity(encoding) in self._accuracies
+
     @cached_property
     def quality(self) -> dict[str, float]:
-        """Of the regression on a tenth of the networks that it was not fitted to: ``srcc`` and ``mae``."""
+        """``srcc``, ``mae`` and ``bias`` of the regression on networks that it was not fitted to."""
         return self._regression.quality
 
     def _search(self, graph: ComputationalGraph) -> Match | None:
@@ -111,7 +115,7 @@ class _Regression:
         order = np.random.default_rng(seed).permutation(len(rows))
         held, fitted = order[: len(rows) // 10], order[len(rows) // 10 :]
         self._trees = HistGradientBoostingRegressor(
-            loss="absolute_error", max_iter=300, learning_rate=0.1, random_state=seed
+            max_iter=150, learning_rate=0.15, early_stopping=False, random_state=seed
         )
         self._trees.fit(rows[fitted], accuracies[fitted])
         guesses = np.asarray(self._trees.predict(rows[held]), dtype=np.float64)

@@ -119,6 +119,10 @@ class BaseFamily(abc.ABC, Generic[Encoding]):
         """A text that is equal for two encodings of one network."""
         return self.format(encoding)
 
+    def identity_of(self, network: Network[Encoding]) -> str:
+        """:meth:`identity` of a labelled network, where its key tells it without the work."""
+        return self.identity(network.encoding)
+
     def neighbour(self, encoding: Encoding, rng: random.Random) -> Encoding:
         """Another valid encoding, by one random change.
 

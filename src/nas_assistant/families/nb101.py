@@ -222,6 +222,10 @@ class NB101(BaseFamily[Cell]):
         """The benchmark's hash of the pruned cell."""
         return _pruned(encoding).fingerprint()
 
+    def identity_of(self, network: Network[Cell]) -> str:
+        """Its key, which is the benchmark's hash."""
+        return network.key
+
     def neighbour(self, encoding: Cell, rng: random.Random) -> Cell:
         """One edge or one operation changed in the cell, filled up to seven vertices, until it is valid."""
         cell = _filled(_pruned(encoding))
