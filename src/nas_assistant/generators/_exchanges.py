@@ -78,7 +78,7 @@ class ExchangeLog:
     def usage(self, prices: Prices | None = None) -> Usage:
         """What the run was charged so far; what was asked while no price was known, at these prices."""
         with self._using() as data:
-            *counts, usd, read, written = data.execute(
+            asked, spared, all_read, all_written, usd, read, written = data.execute(
                 "SELECT COUNT(*) FILTER (WHERE answered_by = ?), COUNT(*) FILTER (WHERE answered_by = ?), "
                 "COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(answer_tokens), 0), SUM(usd), "
                 "COALESCE(SUM(prompt_tokens) FILTER (WHERE usd IS NULL), 0), "
@@ -87,7 +87,7 @@ class ExchangeLog:
             ).fetchone()
         if prices is not None:
             usd = (usd or 0.0) + prices.cost(read, written)
-        return Usage(*counts, usd)
+        return Usage(asked, spared, all_read, all_written, usd)
 
     def find(self, candidate: int, key: str, place: int) -> tuple[int, Answer] | None:
         """The number and the answer of an exchange that came to its end, or None."""
