@@ -17,7 +17,14 @@ def test_doctor(run: Run) -> None:
     result = run("doctor", "--json")
     assert result.exit_code == 0, result.output
     checks = json.loads(result.stdout)
-    assert {check["group"] for check in checks} == {"versions", "extras", "sandbox", "checkpoint", "labels"}
+    assert {check["group"] for check in checks} == {
+        "versions",
+        "extras",
+        "models",
+        "sandbox",
+        "checkpoint",
+        "labels",
+    }
     named = {(check["group"], check["name"]): check for check in checks}
     assert named["versions", "torch"]["ok"]
     assert {name for group, name in named if group == "labels"} == set(list_families())
