@@ -18,7 +18,7 @@ FORMAT = 1
 TENSORS = "model.safetensors"
 METADATA = "model.json"
 _SHIPPED = Path(__file__).resolve().parent / "checkpoints"
-DEFAULT = "nb101"
+DEFAULT = "all"
 
 
 def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> None:
