@@ -109,6 +109,15 @@ def test_the_process_gets_no_secrets_and_does_not_spin(
     }
 
 
+def test_a_reason_copied_from_the_prompt_is_none(
+    fake: Fake, make: Make, make_request: Callable[..., Request]
+) -> None:
+    fake.does("copy")
+    (proposal,) = make().propose(make_request())
+    assert proposal.failure is None and proposal.edits[0].reason == ""
+    assert proposal.explanation == (proposal.edits[0].describe(),)
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

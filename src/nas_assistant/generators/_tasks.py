@@ -76,7 +76,7 @@ def operations_task(
     messages = make_messages(prompt, request, own_layers(request, context), edits, listed=cut)
 
     def read(answer: str) -> Proposal:
-        return _chosen(answer, changes, context)
+        return _chosen(answer, changes, context, messages[-1]["content"])
 
     return Task(messages, guarded(read), operations_schema(edits), tuple(changes))
 
@@ -140,11 +140,12 @@ def explanation(answer: str) -> tuple[str, ...]:
     return tuple(line for line in found if line)[:_MOST_LINES]
 
 
-def _chosen(answer: str, changes: Sequence[Change], context: EditContext) -> Proposal:
+def _chosen(answer: str, changes: Sequence[Change], context: EditContext, prompt: str) -> Proposal:
     by_key = {change.edit.key: change for change in changes}
     chosen = parse_operations(answer, [change.edit for change in changes])
     source = make_changes(context, [by_key[edit.key] for edit in chosen])
-    edits = tuple(edit.because(one_line(edit.reason)) for edit in chosen)
+    # A small model copies the example's reason, or another edit's line: that is none.
+    edits = tuple(edit.because("" if edit.reason in prompt else one_line(edit.reason)) for edit in chosen)
     told = (f"{edit.describe()}: {edit.reason}" if edit.reason else edit.describe() for edit in edits)
     return Proposal(source, edits, tuple(told))
 

@@ -55,13 +55,14 @@ class Server:
         if mode == "full":
             error = {"type": "exceed_context_size_error", "n_prompt_tokens": 9000, "message": "too long"}
             return {"error": error | {"n_ctx": self.params.n_ctx}}
-        text = {"long": "x" * 100_000, "cut": '{"edits": [{"id": "e'}.get(mode) or _obey(body)
+        text = {"long": "x" * 100_000, "cut": '{"edits": [{"id": "e'}.get(mode) or _obey(body, mode)
         usage = {"prompt_tokens": 8100 if mode == "large" else 50, "completion_tokens": 9}
         finish = "length" if mode == "cut" else "stop"
         return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}
 
 
-def _obey(body: dict[str, Any]) -> str:
+def _obey(body: dict[str, Any], mode: str) -> str:
     """An answer under the grammar: the first edit of the first slot."""
     found = re.search(r'"(e\d+)\\""', body.get("grammar", ""))
-    return json.dumps({"edits": [{"id": found[1] if found else "?", "reason": "It helps"}]})
+    reason = "why this edit should help" if mode == "copy" else "It helps"
+    return json.dumps({"edits": [{"id": found[1] if found else "?", "reason": reason}]})
