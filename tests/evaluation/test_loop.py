@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -47,7 +48,32 @@ class BySize:
         self.metadata = {"config": {}}
 
     def predict_many(self, graphs):
-        return [Prediction(graph.parameters / 1e8, (0.0, 1.0), 1.0, ()) for graph in graphs]
+        return [Prediction(graph.parameters / 100, (0.0, 1.0), 1.0, ()) for graph in graphs]
+
+
+class Numbers:
+    """A family of numbers, whose graphs are as large as they are and as good."""
+
+    name = "numbers"
+
+    def __init__(self):
+        self.asked = 0
+
+    def graph(self, encoding):
+        self.asked += 1
+        return SimpleNamespace(parameters=encoding)
+
+    def neighbour(self, encoding, rng):
+        return min(max(encoding + rng.choice((-1, 1)), 0), 99)
+
+    def identity(self, encoding):
+        return str(encoding)
+
+    def identity_of(self, network):
+        return network.key
+
+
+NUMBERS = [Network(str(i), i, i / 100) for i in range(100)]
 
 
 def built(source):
@@ -97,43 +123,41 @@ def test_rows_by_name():
 
 @pytest.mark.parametrize("kind", ["random", "evolution"])
 def test_a_search_over_encodings_keeps_to_its_predictions(kind):
-    pool = near(CONV, 12)
-    seen, rounds = EncodingSearch(NB201, pool, BySize(), 5, 4, seed=1).run(kind, CONV, gain=1.0)
-    assert (len(seen), rounds) == (21, 5)
-    again, _ = EncodingSearch(NB201, pool, BySize(), 5, 4, seed=1).run(kind, CONV, gain=1.0)
-    assert [one.encoding for one in again] == [one.encoding for one in seen]
+    def run(gain):
+        return EncodingSearch(Numbers(), NUMBERS, BySize(), 8, 5, seed=1).run(kind, 50, gain=gain)
+
+    seen, rounds = run(1.0)
+    assert (len(seen), rounds, seen[0].encoding) == (41, 8, 50)
+    assert run(1.0) == (seen, rounds)
     # A gain that any network passes ends it after the first round.
-    seen, rounds = EncodingSearch(NB201, pool, BySize(), 5, 4, seed=1).run(kind, CONV, gain=-1.0)
-    assert (len(seen), rounds) == (5, 1)
+    seen, rounds = run(-1.0)
+    assert (len(seen), rounds) == (6, 1)
+
+
+def test_evolution_climbs_from_its_population():
+    search = EncodingSearch(Numbers(), NUMBERS[:60], BySize(), 30, 8, seed=1)
+    seen, _ = search.run("evolution", 50, gain=1.0)
+    assert max(one.encoding for one in seen) > 65
 
 
 def test_units_are_run_once_and_a_torn_line_is_dropped(tmp_path):
-    pool = near(CONV, 6)
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *pool])
-    population = Population(NB201, (Network("start", CONV, 0.7),), pool, 0.02, truth)
+    family = Numbers()
+    population = Population(family, (NUMBERS[50],), NUMBERS, 0.02, Truth(family, NUMBERS))
     settings = LoopSettings(networks=1, iterations=2, proposals=3)
     path = tmp_path / "units.jsonl"
-    rows, asked = [get_row("random"), get_row("evolution")], []
-    arguments = ([population], rows, settings, BySize())
+    asked = []
+    arguments = ([population], [get_row("random"), get_row("evolution")], settings, BySize())
     first = run_loop(*arguments, LoopRecords(path), lambda *unit: asked.append(unit))
     assert [unit[1:] for unit in asked] == [("random", 1, 2), ("evolution", 2, 2)]
+    count = family.asked
     with path.open("ab") as file:
         file.write(b'{"unit": {"fam')
     assert run_loop(*arguments, LoopRecords(path), lambda *unit: asked.append(unit)) == first
-    assert len(asked) == 2
+    assert (len(asked), family.asked) == (2, count)
     assert len(path.read_text().splitlines()) == 2
     best = first[0]["best"]
-    assert best["accuracy"] == next(
-        n.accuracy for n in [*truth_networks(pool)] if identity(n) == best["identity"]
-    )
-
-
-def truth_networks(pool):
-    return [Network("start", CONV, 0.7), *pool]
-
-
-def identity(network):
-    return NB201.identity(network.encoding)
+    assert best["accuracy"] == int(best["identity"]) / 100
+    assert first[0]["predicted_gain"] == pytest.approx((int(best["identity"]) - 50) / 100)
 
 
 def test_a_damaged_line_is_named(tmp_path):
