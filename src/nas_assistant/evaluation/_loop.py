@@ -165,7 +165,7 @@ def run_loop(
         The records of all units.
     """
     digest = hashlib.sha256(json.dumps(predictor.metadata, sort_keys=True).encode()).hexdigest()[:12]
-    done = []
+    done: list[dict[str, Any]] = []
     total = sum(len(population.starts) for population in populations) * len(rows)
     most = max(len(population.starts) for population in populations)
     for index in range(most):

@@ -78,13 +78,13 @@ def get_row(text: str) -> LoopRow:
                 options = {"guidance": guidance}
                 return LoopRow(text, "generator", "mutate", options, in_cells=start == "cells")
     name, _, rest = text.partition(":")
-    options = {}
+    given: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
             raise UserError(f"{text!r}: options of a generator are written name=value, not {part!r}")
-        options[key] = int(value) if value.isdecimal() else value
-    return LoopRow(text, "generator", name, options)
+        given[key] = int(value) if value.isdecimal() else value
+    return LoopRow(text, "generator", name, given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,12 +164,12 @@ class _Reading:
         if self._unknown or len(self._vertices) > _MOST - 2 or not sources:
             return None
         order = sorted(self._vertices)
-        place = {0: 0, **{node: index for index, node in enumerate(order, start=1)}}
+        place = {0: 0, **{vertex: index for index, vertex in enumerate(order, start=1)}}
         last = len(order) + 1
         edges = {(place[s], last) for s in sources}
-        for node in order:
-            edges |= {(place[s], place[node]) for s in self._vertices[node][1]}
-        return last + 1, frozenset(edges), tuple(self._vertices[node][0] for node in order)
+        for vertex in order:
+            edges |= {(place[s], place[vertex]) for s in self._vertices[vertex][1]}
+        return last + 1, frozenset(edges), tuple(self._vertices[vertex][0] for vertex in order)
 
     def _vertex(self, term: int) -> int:
         """The vertex whose value a node is, by the id of its last node; 0 for the cell's input, projected."""
