@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BLOCKS = '''\
+BLOCKS = """\
 from torch import nn
 
 
@@ -56,7 +56,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(self.other(self.cell(self.stem(x))).mean((2, 3)))
-'''
+"""
 
 
 def test_another_block_takes_the_place_of_one(torch_bench: Callable) -> None:
