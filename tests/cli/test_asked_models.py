@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generators.endpoint import FakeEndpoint, says
+from generators.endpoint import FakeEndpoint, Reply, says
 
 Run = Callable[..., Any]
+ANSWER = '{"edits": [{"id": "e0", "reason": "it helps"}]}'
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "NAS_ASSISTANT_USD_PER_MILLION"):
         monkeypatch.delenv(name, raising=False)
-    fake = FakeEndpoint(says('{"edits": [{"id": "e0", "reason": "it helps"}]}'))
+    fake = FakeEndpoint(says(ANSWER))
     yield fake
     fake.close()
 
@@ -43,7 +44,10 @@ def test_a_dry_run_prints_the_prompt_and_the_cost(
 def test_a_limit_ends_the_run_and_is_told(
     model: Path, checkpoint: Path, run: Run, endpoint: FakeEndpoint
 ) -> None:
-    more = ("--max-tokens", "3000", "--run-dir", "run", "--temperature", "0.1", "--timeout", "9")
+    dear = json.loads(says(ANSWER).body)
+    dear["usage"] = {"prompt_tokens": 2500, "completion_tokens": 500}
+    endpoint.replies = [Reply(json.dumps(dear).encode())]
+    more = ("--max-tokens", "7000", "--run-dir", "run", "--temperature", "0.1", "--timeout", "9")
     result = run("improve", model, *arguments(endpoint, checkpoint, *more))
     assert result.exit_code in (0, 1), result.output
     assert "the limit of --max-tokens was reached" in result.stdout
@@ -52,7 +56,7 @@ def test_a_limit_ends_the_run_and_is_told(
     assert "cost unknown: no --usd-per-million" in result.stdout
     assert endpoint.asked[0]["temperature"] == 0.1
     found = json.loads(Path("run/result.json").read_text())
-    assert found["stopped"] == "tokens" and found["usage"]["prompt_tokens"] == 7 * count
+    assert found["stopped"] == "tokens" and found["usage"]["prompt_tokens"] == 2500 * count
     assert result.exit_code == (0 if found["improved"] else 1)
     assert not (Path.cwd() / "cache").exists()
 
