@@ -9,20 +9,26 @@ from nas_assistant.reports._families import FamilySummary, summarise_families
 
 if TYPE_CHECKING:
     from nas_assistant.reports._plots import draw as draw
+    from nas_assistant.reports._plots import plot_families as plot_families
+    from nas_assistant.reports._plots import plot_family as plot_family
     from nas_assistant.reports._plots import plot_map as plot_map
     from nas_assistant.reports._plots import plot_predictions as plot_predictions
     from nas_assistant.reports._plots import project as project
+    from nas_assistant.reports._plots import save as save
 
-_PLOTS = ("draw", "plot_map", "plot_predictions", "project")
+_PLOTS = ("draw", "plot_families", "plot_family", "plot_map", "plot_predictions", "project", "save")
 
 __all__ = [
     "Check",
     "FamilySummary",
     "diagnose",
     "draw",
+    "plot_families",
+    "plot_family",
     "plot_map",
     "plot_predictions",
     "project",
+    "save",
     "summarise_families",
 ]
 
