@@ -28,7 +28,7 @@ def test_the_generators_of_the_package() -> None:
 
 
 def test_an_unknown_generator_names_the_known_ones() -> None:
-    with pytest.raises(UserError, match="no generator 'magic': choose one of .*mutate"):
+    with pytest.raises(UserError, match=r"no generator 'magic': choose one of .*mutate"):
         get_generator("magic")
 
 
