@@ -86,6 +86,6 @@ def test_improve_with_a_local_model(
         "improve", model, *options, "--checkpoint", checkpoint, "--json", "--run-dir", tmp_path / "run"
     )
     assert result.exit_code in (0, 1), result.output
-    history = json.loads(result.stdout)["history"]
-    assert len(history) == 4 and [entry["failure"] for entry in history] == [None] * 4
+    told = json.loads(result.stdout)
+    assert told["candidates"] == 4 and told["failed"] == 0 and told["usage"]["asked"] == 4
     assert (tmp_path / "run" / "exchanges.sqlite").is_file()
