@@ -19,6 +19,7 @@ from nas_assistant.generators import (
     Request,
     find_model,
     get_generator,
+    models_dir,
 )
 
 from .conftest import KEY, build
@@ -26,6 +27,7 @@ from .endpoint import FakeEndpoint, says
 from .gbnf import compile_grammar
 
 FAKE = Path(__file__).parent / "fake_llama"
+MODELS = models_dir()  # taken before a test has a cache of its own
 Make = Callable[..., BaseGenerator]
 
 
@@ -304,7 +306,7 @@ def test_bad_options(
 def real_model() -> Path:
     pytest.importorskip("xllamacpp", reason="xllamacpp is not installed (the extra local)")
     try:
-        return find_model()
+        return find_model(folder=MODELS)
     except UserError as error:
         pytest.skip(str(error))
 
