@@ -11,24 +11,27 @@ from nas_assistant.cli._arguments import DataRoot, Json
 from nas_assistant.cli._output import console, print_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 benchmark = typer.Typer(no_args_is_help=True, help="Measure the assistant where the truth is known.")
 
 _COLUMNS = {
-    "iterations": ("iterations", 2),
-    "predicted_gain": ("predicted\ngain", 4),
-    "true_gain": ("true\ngain", 4),
-    "estimated_gain": ("gain in\nfamily", 4),
-    "family_gain": ("gain of best\nin family", 4),
-    "regret": ("regret", 4),
-    "in_family": ("in\nfamily", 2),
-    "labelled": ("labelled", 2),
-    "valid_rate": ("valid", 2),
-    "changed_rate": ("changed", 2),
-    "seconds": ("seconds\naccepted", 1),
-    "tokens": ("tokens\naccepted", 0),
+    "iterations": ("rounds", 1, 1),
+    "predicted_gain": ("predicted", 100, 2),
+    "true_gain": ("true", 100, 2),
+    "estimated_gain": ("in family", 100, 2),
+    "family_gain": ("of family", 100, 2),
+    "regret": ("regret", 100, 2),
+    "in_family": ("in family", 100, 0),
+    "valid_rate": ("valid", 100, 0),
+    "changed_rate": ("changed", 100, 0),
+    "seconds": ("seconds", 1, 0),
+    "tokens": ("tokens", 1, 0),
 }
+"""Head, factor and digits of each."""
+
+_COUNTS = {"true_gain": "true_networks", "estimated_gain": "family_networks"}
+_PAIRED = ("predicted_gain", "iterations", "estimated_gain", "family_gain")
 
 
 @benchmark.callback()
@@ -65,9 +68,10 @@ def loop(
 ) -> None:
     """Improve networks of a benchmark and compare what was predicted with what is true.
 
-    The target is a quarter of the family's deviation above the prediction of each network. ``gain in
+    The target is a quarter of the family's deviation above the prediction of each network. The gain ``in
     family`` is of those whose best is again a network of the family, and takes a regression's word for one
-    without a label; ``true gain`` is of the labelled ones alone. Below each value stands its 90 % interval.
+    without a label; ``true`` is of the labelled ones alone; ``of family`` is of the candidate predicted best
+    among those of the family, over all networks. Below each value stands its 90 % interval.
     """
     from nas_assistant.evaluation import LOOP_FAMILIES, LOOP_ROWS, LoopSettings, measure_loop
 
@@ -96,46 +100,46 @@ def loop(
 
 def show_loop(found: Mapping[str, Any]) -> None:
     """Print the tables of a measurement."""
-    heads = [head for head, _ in _COLUMNS.values()]
+    used = {
+        name: column
+        for name, column in _COLUMNS.items()
+        if name != "tokens" or any(line["tokens"] is not None for line in found["rows"])
+    }
     for name, facts in found["families"].items():
         title = (
             f"{name}: deviation {facts['deviation']:.4f}, target +{facts['target_gain']:.4f}, best "
-            f"{facts['best']:.4f}; where there is no label, a regression (rank correlation "
-            f"{facts['regression']['srcc']:.2f}, mean error {facts['regression']['mae']:.4f})"
+            f"{facts['best']:.4f}; without a label, a regression (rank correlation "
+            f"{facts['regression']['srcc']:.2f}, mean error {facts['regression']['mae']:.4f})\n"
+            "gains and regret in points; seconds for each candidate that became the best"
         )
-        shown = table(
-            "row", "networks", "max-outs", *heads, title=title, right=("networks", "max-outs", *heads)
-        )
+        heads = [column[0] for column in used.values()]
+        shown = table("row", "given up", *heads, title=title, right=("given up", *heads))
         for line in (row for row in found["rows"] if row["family"] == name):
-            shown.add_row(
-                line["row"], str(line["networks"]), str(line["max_outs"]), *_cells(line, _COLUMNS.items())
-            )
+            given_up = f"{line['max_outs']}/{line['networks']}"
+            shown.add_row(line["row"], given_up, *_cells(line, used))
         console().print(shown)
     if found["against"]:
-        columns = [(name, _COLUMNS[name]) for name in
-                   ("predicted_gain", "iterations", "estimated_gain", "family_gain")]  # fmt: skip
-        heads = [head for _, (head, _) in columns]
-        shown = table("family", "row", "less", "networks", *heads,
-                      title="differences on the same networks", right=("networks", *heads))  # fmt: skip
+        columns = {name: _COLUMNS[name] for name in _PAIRED}
+        heads = [column[0] for column in columns.values()]
+        title = "differences on the same networks"
+        shown = table("family", "row", "less", "networks", *heads, title=title, right=("networks", *heads))
         for line in found["against"]:
-            shown.add_row(
-                line["family"], line["row"], line["against"], str(line["networks"]), *_cells(line, columns)
-            )
+            names = (line["family"], line["row"], line["against"], str(line["networks"]))
+            shown.add_row(*names, *_cells(line, columns))
         console().print(shown)
 
 
-def _cells(line: Mapping[str, Any], columns: Iterable[tuple[str, tuple[str, int]]]) -> list[str]:
+def _cells(line: Mapping[str, Any], columns: Mapping[str, tuple[str, float, int]]) -> list[str]:
     """The values, and below each its interval."""
     cells = []
-    for name, (_, digits) in columns:
+    for name, (_, factor, digits) in columns.items():
         value, ends = line[name], line[f"{name}_interval"]
         if value is None:
             cells.append("")
             continue
         # A gain is of those networks alone of which it is known.
-        count = {"true_gain": line.get("true_networks"), "estimated_gain": line.get("family_networks")}.get(
-            name
-        )
-        more = "" if count is None else f" of {count}"
-        cells.append(f"{value:.{digits}f}{more}\n{ends[0]:.{digits}f} {ends[1]:.{digits}f}")
+        count = line.get(_COUNTS.get(name, ""))
+        more = "" if count is None else f" ({count})"
+        low, high = (f"{factor * end:.{digits}f}" for end in ends)
+        cells.append(f"{factor * value:.{digits}f}{more}\n{low} {high}")
     return cells
