@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MAX_VERTICES = 7
 MAX_EDGES = 9
+
+_SINGLE = 100
+"""Attempts at a single change before changes add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +231,18 @@ class NB101(BaseFamily[Cell]):
         return network.key
 
     def neighbour(self, encoding: Cell, rng: random.Random) -> Cell:
-        """One edge or one operation changed in the cell, filled up to seven vertices, until it is valid."""
-        cell = _filled(_pruned(encoding))
-        while True:
-            edges, operations = set(cell.edges), list(cell.operations)
-            if rng.random() < 0.5:
-                edges ^= {rng.choice(_pairs(MAX_VERTICES))}
-            else:
-                place = rng.randrange(len(operations))
-                operations[place] = rng.choice([kind for kind in range(3) if kind != operations[place]])
-            changed = prune(Cell(MAX_VERTICES, frozenset(edges), tuple(operations)))
-            if changed is not None and len(changed.edges) <= MAX_EDGES and changed != prune(cell):
+        """One edge or one operation changed in the cell, filled up to seven vertices, until it is valid.
+
+        Where no single change is, as in a cell of two vertices, changes add up.
+        """
+        before = _pruned(encoding)
+        start = cell = _filled(before)
+        for attempt in itertools.count():
+            cell = _changed(start if attempt < _SINGLE else cell, rng)
+            changed = prune(cell)
+            if changed is not None and len(changed.edges) <= MAX_EDGES and changed != before:
                 return changed
+        raise AssertionError("a random walk over all cells meets a valid one")
 
     def traits(self, encoding: Cell) -> list[str]:
         """Every path from input to output, as often as it is there (White et al. 2021, "BANANAS")."""
@@ -311,6 +315,16 @@ def _pruned(encoding: Cell) -> Cell:
     if cell is None:
         raise UserError(f"the input of the NAS-Bench-101 cell {str(encoding)!r} does not reach its output")
     return cell
+
+
+def _changed(cell: Cell, rng: random.Random) -> Cell:
+    """One bit or one operation of a cell of seven vertices changed."""
+    if rng.random() < 0.5:
+        return replace(cell, edges=cell.edges ^ {rng.choice(_pairs(MAX_VERTICES))})
+    operations = list(cell.operations)
+    place = rng.randrange(len(operations))
+    operations[place] = rng.choice([kind for kind in range(3) if kind != operations[place]])
+    return replace(cell, operations=tuple(operations))
 
 
 def _filled(cell: Cell) -> Cell:
