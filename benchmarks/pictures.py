@@ -18,7 +18,8 @@ from nas_assistant.evaluation._evaluate import unseen_networks
 from nas_assistant.families import get_family
 from nas_assistant.predictors import Predictor
 from nas_assistant.reports import plot_families, plot_family, plot_predictions, save
-from nas_assistant.training import GraphSet, load_graphs
+from nas_assistant.training import GraphSet, TrainingConfig, load_graphs
+from nas_assistant.training._train import split
 
 FAMILIES = ("nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet", "ofa_mbv3", "lemur")
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
@@ -47,16 +48,16 @@ def choose(family: str, predictor: Predictor, limit: int, seed: int, extract: bo
     """Networks to draw of one family."""
     unseen = unseen_networks(family, predictor, limit, seed, None)
     graphs = load_graphs(family, unseen, extract=extract)
-    if len(graphs) >= FEWEST or family not in predictor.metadata["config"]["families"]:
+    settings = predictor.metadata.get("config", {})
+    if len(graphs) >= FEWEST or family not in settings.get("families", ()):
         return Drawn(graphs, len(graphs))
-    config = predictor.metadata["config"]
-    learned = get_family(family).networks(limit=config["networks"], seed=config["sample_seed"])
-    graphs = load_graphs(family, learned, extract=extract)
-    # The training holds out the first of this order, at most a fifth.
-    order = list(range(len(graphs)))
-    random.Random(config["seed"]).shuffle(order)
-    held_out = min(config["held_out"], len(graphs) // 5)
-    return Drawn(graphs.subset(order[:limit]), min(held_out, limit))
+    config = TrainingConfig(**settings)
+    members = get_family(family).networks(limit=config.networks, seed=config.sample_seed)
+    graphs = load_graphs(family, members, extract=extract)
+    learned, calibrating, testing = split(graphs, config)
+    place = {key: index for index, key in enumerate(graphs.keys)}
+    order = [place[key] for part in (testing, calibrating, learned) for key in part.keys]
+    return Drawn(graphs.subset(order[:limit]), min(len(testing) + len(calibrating), limit))
 
 
 def row(drawn: Drawn, predictor: Predictor) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def main() -> None:
     for family in arguments.families:
         drawn = choose(family, predictor, arguments.networks, arguments.seed, not arguments.cached)
         chosen.append(drawn)
-        figure = plot_family(drawn.graphs, predictor, seed=arguments.seed)
+        figure = plot_family(drawn.graphs, predictor, seed=arguments.seed, unseen=drawn.unseen)
         save(figure, arguments.out / f"{family}.png", dpi=100, colours=256)
         rows.append(row(drawn, predictor))
         print(rows[-1], flush=True)

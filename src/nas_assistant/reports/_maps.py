@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nas_assistant.errors import UserError
 from nas_assistant.families import get_family
 from nas_assistant.reports._projection import NAMES, Method, Projection, project_vectors
-from nas_assistant.reports._theme import ACCURACY_MAP, COLOURS, MARKERS, REST, new_figure, style
+from nas_assistant.reports._theme import ACCURACY_MAP, COLOURS, MARKERS, REST, new_figure, percent, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nas_assistant.predictors import Predictor
     from nas_assistant.training import GraphSet
 
-_LOWEST = 0.02
+_LOWEST = 0.05
 """Quantile of the accuracies at which the colours start: a few failed trainings would take most of them."""
 
 Shade = Callable[["Axes", Projection], None]
@@ -97,6 +97,7 @@ def plot_map(
         shade(axes, projection)
         if len(steps):
             walk = whole.points[len(space.vectors) :]
+            axes.set(xlim=_reach(axes.get_xlim(), walk[:, 0]), ylim=_reach(axes.get_ylim(), walk[:, 1]))
             axes.plot(walk[:, 0], walk[:, 1], "-", color="black", linewidth=1)
             axes.plot(*walk[0], "o", color="white", markeredgecolor="black", label="user's model")
             axes.plot(*walk[-1], "*", color="red", markeredgecolor="black", markersize=12, label="best")
@@ -104,18 +105,24 @@ def plot_map(
     return figure
 
 
-def plot_family(graphs: GraphSet, predictor: Predictor, *, seed: int = 0) -> Figure:
+def plot_family(
+    graphs: GraphSet, predictor: Predictor, *, seed: int = 0, unseen: int | None = None
+) -> Figure:
     """PCA and t-SNE of one family, by accuracy and by component (Mishra 2023, figures 3.1-3.4, A.1-A.5).
 
     Args:
         graphs: The family's networks.
         predictor: Knows the encoder and the mixture.
         seed: Of the projections.
+        unseen: How many of them the training did not see, which the heading then says.
     """
     space = Space.of([graphs], predictor)
     family = get_family(graphs.family)
     figure = new_figure(9.0, 7.4)
-    figure.suptitle(f"{family.title}: {len(graphs):,} networks\n{family.label}", fontsize=11)
+    heading = f"{family.title}: {len(graphs):,} networks"
+    if unseen is not None:
+        heading += ", unseen in training" if unseen == len(graphs) else f", {unseen:,} unseen in training"
+    figure.suptitle(f"{heading}\n{family.label}", fontsize=11)
     shades = (_by_accuracy(space), _by_component(space))
     grid = _grid(figure, 2, 2)
     for row, method in enumerate(NAMES):
@@ -140,7 +147,7 @@ def plot_families(graphs: Sequence[GraphSet], predictor: Predictor, *, seed: int
     _by_family(space)(grid[0], linear)
     _by_family(space)(grid[1], curved)
     _by_rank(space)(grid[2], curved)
-    _by_component(space)(grid[3], curved)
+    _by_any_component(space)(grid[3], curved)
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(
         handles, names, loc="outside upper center", ncols=4, fontsize=9, frameon=False, markerscale=2.5
@@ -153,7 +160,7 @@ def _by_accuracy(space: Space) -> Shade:
     low, high = float(np.quantile(values, _LOWEST)), float(values.max())
 
     def shade(axes: Axes, projection: Projection) -> None:
-        drawn = _scatter(axes, space, projection, c=values, cmap=ACCURACY_MAP, vmin=low, vmax=high)
+        drawn = _scatter(axes, space, projection, c=values, cmap=_colours(), vmin=low, vmax=high)
         _bar(axes, drawn, "accuracy", extend="min" if values.min() < low else "neither")
         style(axes, f"{NAMES[projection.method]}, by accuracy", *projection.labels())
 
@@ -162,7 +169,8 @@ def _by_accuracy(space: Space) -> Shade:
 
 def _by_rank(space: Space) -> Shade:
     def shade(axes: Axes, projection: Projection) -> None:
-        drawn = _scatter(axes, space, projection, c=space.ranks, cmap=ACCURACY_MAP, vmin=0.0, vmax=1.0)
+        options = {"cmap": _colours(), "vmin": 0.0, "vmax": 1.0}
+        drawn = _scatter(axes, space, projection, c=space.ranks, marker="o", **options)
         bar = _bar(axes, drawn, "rank of the accuracy within its family", ticks=[0.0, 0.5, 1.0])
         bar.set_ticklabels(["worst", "median", "best"])
         style(axes, f"{NAMES[projection.method]}, by rank", *projection.labels())
@@ -179,10 +187,10 @@ def _by_component(space: Space) -> Shade:
     places = np.full(len(space.components), len(largest))
     for place, component in enumerate(largest):
         places[space.components == component] = place
-    names = [f"{c} ({(space.components == c).mean():.0%})" for c in largest]
+    names = [f"{c} ({percent((space.components == c).mean())})" for c in largest]
     rest = len(found) - len(largest)
     if rest:
-        names.append(f"{rest} more ({(places == len(largest)).mean():.0%})")
+        names.append(f"{rest} more ({percent((places == len(largest)).mean())})")
     colours = ListedColormap([*COLOURS[: len(largest)], REST][: len(names)])
 
     def shade(axes: Axes, projection: Projection) -> None:
@@ -196,16 +204,46 @@ def _by_component(space: Space) -> Shade:
     return shade
 
 
+def _by_any_component(space: Space) -> Shade:
+    """Every component has a colour; those that share one lie far apart on the map."""
+    found, counts = np.unique(space.components, return_counts=True)
+
+    def shade(axes: Axes, projection: Projection) -> None:
+        centres: list[list[npt.NDArray[np.float64]]] = [[] for _ in COLOURS]
+        colours = np.full(len(space.components), REST)
+        for component in found[np.argsort(-counts, kind="stable")]:
+            own = space.components == component
+            centre = np.median(projection.points[own], axis=0)
+            gaps = [
+                min((float(np.linalg.norm(c - centre)) for c in taken), default=np.inf) for taken in centres
+            ]
+            place = int(np.argmax(gaps))
+            centres[place].append(centre)
+            colours[own] = COLOURS[place]
+        _scatter(axes, space, projection, c=colours, marker="o")
+        title = f"{NAMES[projection.method]}, by component ({len(found)}; far ones share colours)"
+        style(axes, title, *projection.labels())
+
+    return shade
+
+
 def _by_family(space: Space) -> Shade:
     def shade(axes: Axes, projection: Projection) -> None:
         colours = [COLOURS[i % len(COLOURS)] for i, part in enumerate(space.graphs) for _ in part.keys]
-        _scatter(axes, space, projection, c=np.asarray(colours))
+        _scatter(axes, space, projection, c=np.asarray(colours), marker="o")
         style(axes, f"{NAMES[projection.method]}, by family", *projection.labels())
 
     return shade
 
 
-def _scatter(axes: Axes, space: Space, projection: Projection, c: npt.NDArray[Any], **options: Any) -> Any:
+def _scatter(
+    axes: Axes,
+    space: Space,
+    projection: Projection,
+    c: npt.NDArray[Any],
+    marker: str | None = None,
+    **options: Any,
+) -> Any:
     """Points of every family, each with its marker and in the legend; the last is for the colour bar."""
     drawn = None
     for index, (part, own) in enumerate(space.parts()):
@@ -214,13 +252,33 @@ def _scatter(axes: Axes, space: Space, projection: Projection, c: npt.NDArray[An
             projection.points[own, 1],
             c=c[own],
             s=9,
-            marker=MARKERS[index // len(COLOURS) if "cmap" not in options else index % len(MARKERS)],
+            marker=marker or MARKERS[index % len(MARKERS)],
             linewidths=0,
             label=f"{get_family(part.family).title} ({len(part):,})",
             **options,
         )
-    axes.set(xticks=[], yticks=[])
+    ends = projection.frame()
+    axes.set(xticks=[], yticks=[], xlim=ends[0], ylim=ends[1])
+    low, high = np.transpose(ends)
+    outside = int(((projection.points < low) | (projection.points > high)).any(axis=1).sum())
+    if outside:
+        note = f"{outside} more outside"
+        axes.text(0.015, 0.015, note, transform=axes.transAxes, fontsize=8, color="#666666")
     return drawn
+
+
+def _colours() -> Any:
+    """The colours of accuracies, without the palest, which white paper hides."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps[ACCURACY_MAP](np.linspace(0.0, 0.95, 256)))
+
+
+def _reach(ends: tuple[float, float], values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """An axis that shows these values too."""
+    margin = 0.04 * (ends[1] - ends[0])
+    return min(ends[0], float(values.min()) - margin), max(ends[1], float(values.max()) + margin)
 
 
 def _bar(axes: Axes, drawn: Any, label: str, **options: Any) -> Any:

@@ -9,9 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_assistant.errors import UserError
+from nas_assistant.reports._theme import percent
 
 Method = Literal["pca", "tsne"]
 NAMES: dict[Method, str] = {"pca": "PCA", "tsne": "t-SNE"}
+
+_OUTER = 0.005
+"""Share of the networks at either end of an axis that may lie outside the map."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,21 @@ class Projection:
         if self.explained is None:
             return "t-SNE 1", "t-SNE 2"
         first, second = (
-            f"PC {axis + 1} ({share:.0%} of variance)" for axis, share in enumerate(self.explained)
+            f"PC {axis + 1} ({percent(share)} of the variance)" for axis, share in enumerate(self.explained)
         )
         return first, second
+
+    def frame(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Ends of either axis: few points far off are outside, so that the others do not shrink to a dot."""
+        ends = []
+        for axis in range(2):
+            values = self.points[:, axis]
+            low, inner_low, inner_high, high = np.quantile(values, [0.0, _OUTER, 1.0 - _OUTER, 1.0])
+            reach = 0.25 * (inner_high - inner_low)
+            low, high = max(low, inner_low - reach), min(high, inner_high + reach)
+            margin = 0.04 * max(high - low, 1e-9)
+            ends.append((float(low - margin), float(high + margin)))
+        return ends[0], ends[1]
 
 
 def project_vectors(vectors: npt.NDArray[Any], method: Method, seed: int) -> Projection:

@@ -25,8 +25,14 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure, in inches."""
     # Without pyplot: no window system, and nothing global.
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(hspace=0.05, wspace=0.04))
+
+
+def percent(share: float) -> str:
+    """A share for a reader, such as ``12 %``."""
+    return "<1 %" if 0.0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def style(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
@@ -71,6 +77,8 @@ def save(figure: Figure, out: Path, *, dpi: int = 150, colours: int | None = Non
         drawn = io.BytesIO()
         figure.savefig(drawn, format="png", dpi=dpi)
         flat = Image.open(drawn).convert("RGB")
-        flat.quantize(colours, dither=Image.Dither.NONE).save(out, optimize=True)
+        # The medians alone would give the many pixels of the frame most of the colours.
+        method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+        flat.quantize(colours, method=method, kmeans=3, dither=dither).save(out, optimize=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
