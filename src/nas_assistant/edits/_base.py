@@ -60,11 +60,13 @@ class BaseEditOperation(abc.ABC):
         summary: What it does, for a listing.
         grows: 1 where it adds to a layer, so that a layer that helps is the place for it; -1 where it takes
             away or replaces, so that a layer that hurts is; 0 where ``from`` and ``to`` of the edit tell.
+        weight: How often it is drawn at random, against others.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     grows: ClassVar[int] = -1
+    weight: ClassVar[float] = 1.0
 
     def direction(self, edit: Edit) -> int:
         """1 for an edit that adds, -1 for one that takes away or replaces."""

@@ -187,7 +187,8 @@ class _Sampler:
 
     def _operation_weight(self, name: str) -> float:
         sure = any(change.edit.shape_safe for change in self._legal[name])
-        return (1.0 if sure else _UNSURE) / (1 + self._uses[name])
+        weight = get_operation(name).weight
+        return weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
 
     def _layer_weight(self, change: Change) -> float:
         direction = get_operation(change.edit.operation).direction(change.edit)
