@@ -8,6 +8,7 @@ from nas_assistant.sources._export import export_onnx
 from nas_assistant.sources._features import sandbox_features
 from nas_assistant.sources._inspect import Inspection, inspect_model
 from nas_assistant.sources._limits import Limits
+from nas_assistant.sources._samples import Samples, read_samples
 from nas_assistant.sources._sandbox import Sandbox
 from nas_assistant.sources._source import parse_source, read_source
 from nas_assistant.sources._watch import Outcome
@@ -18,6 +19,7 @@ __all__ = [
     "Inspection",
     "Limits",
     "Outcome",
+    "Samples",
     "Sandbox",
     "choose_entry",
     "export_onnx",
@@ -25,6 +27,7 @@ __all__ = [
     "inspect_model",
     "parse_entry",
     "parse_source",
+    "read_samples",
     "read_source",
     "sandbox_features",
 ]

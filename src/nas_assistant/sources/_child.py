@@ -21,7 +21,7 @@ def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
 
     Args:
         job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``train``,
-            ``limits``.
+            ``limits``. With a ``count``, that many samples of the data are read and no model is built.
         features: How far this process is locked down.
 
     Returns:
@@ -49,6 +49,10 @@ def _weaknesses(features: dict[str, str]) -> list[str]:
 
 def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[str, Any]:
     _seed(job["seed"])
+    if "count" in job:
+        from nas_assistant.sources._labelled import samples_answer
+
+        return samples_answer(job)
     with record_creation():
         module = load_module(path, job["source"])
         model = make_object(module, job["entry"])

@@ -45,7 +45,7 @@ def load_example(data: dict[str, Any], notes: list[str]) -> Example:
                 return _images(path, names, archive.read, notes)
         except zipfile.BadZipFile:
             raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
-    return _images(path, list(_walk(path)), lambda name: (path / name).read_bytes(), notes)
+    return _images(path, list(walk(path)), lambda name: (path / name).read_bytes(), notes)
 
 
 def _digits(notes: list[str]) -> Example:
@@ -56,24 +56,35 @@ def _digits(notes: list[str]) -> Example:
     return Example(images)
 
 
-def _walk(root: Path) -> Iterator[str]:
+def walk(root: Path) -> Iterator[str]:
+    """Files of a folder, relative to it, in order."""
     for folder, folders, files in os.walk(root):
         folders.sort()
         relative = Path(folder).relative_to(root)
         yield from ((relative / name).as_posix() for name in sorted(files) if not name.startswith("."))
 
 
-def _images(path: Path, names: list[str], read: Callable[[str], bytes], notes: list[str]) -> Example:
+def labelled_images(path: Path, names: list[str]) -> tuple[list[PurePosixPath], list[str]]:
+    """The images of the training part, or of all, and the names of the classes, in order.
+
+    Raises:
+        JobFailure: There are none.
+    """
     images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in _SUFFIXES]
     labelled = [image for image in images if len(image.parts) > 1]
     classes = {image.parent.name for image in labelled} - set(_SPLITS)
     if not classes:
         message = f"{path.name}: no images in folders named after their classes (CLASS/image.png)"
         raise JobFailure(FailureKind.IMPORT, message)
+    labelled = [image for image in labelled if image.parent.name in classes]
     training = [image for image in labelled if image.parts[-3:-2] and image.parts[-3].lower() in _SPLITS[:3]]
-    chosen = training or labelled
-    chosen = [chosen[0], chosen[-1]]
-    arrays = [_decode(path, image, read(str(image))) for image in chosen]
+    return training or labelled, sorted(classes)
+
+
+def _images(path: Path, names: list[str], read: Callable[[str], bytes], notes: list[str]) -> Example:
+    images, classes = labelled_images(path, names)
+    chosen = [images[0], images[-1]]
+    arrays = [decode(path, image, read(str(image))) for image in chosen]
     if arrays[0].shape != arrays[1].shape:
         notes.append(f"{path.name}: images of several sizes; that of {chosen[0].name} is used")
         arrays[1] = arrays[0]
@@ -82,7 +93,12 @@ def _images(path: Path, names: list[str], read: Callable[[str], bytes], notes: l
     return example
 
 
-def _decode(path: Path, name: PurePosixPath, content: bytes) -> np.ndarray[Any, Any]:
+def decode(path: Path, name: PurePosixPath, content: bytes) -> np.ndarray[Any, Any]:
+    """An image file as ``(1 or 3, H, W)``, in [0, 1].
+
+    Raises:
+        JobFailure: It is no image, or too large.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -105,7 +121,7 @@ def _python(data: dict[str, Any], notes: list[str]) -> Example:
         if not hasattr(module, name):
             raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
         value = getattr(module, name)
-        batch = _first_batch(value() if _is_maker(value) else value, path, name)
+        batch = _first_batch(value() if is_maker(value) else value, path, name)
     except Exception as error:
         failure = describe(error, path, "the sandbox")
         raise JobFailure(failure.kind, failure.message) from error
@@ -115,7 +131,8 @@ def _python(data: dict[str, Any], notes: list[str]) -> Example:
     return batch
 
 
-def _is_maker(value: Any) -> bool:
+def is_maker(value: Any) -> bool:
+    """Whether a value is a function that makes the data rather than the data."""
     return callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
 
 

@@ -145,7 +145,7 @@ def run_model(
         limits = limits or Limits()
         with Sandbox(framework, limits) as own:
             outcome = own.run(job)
-    result = _result(outcome, path, limits)
+    result = job_result(outcome, path, limits)
     return _inspection(result, entry or chosen.name, chosen, resolved.notes, path), result
 
 
@@ -164,7 +164,12 @@ def _inspection(
     )
 
 
-def _result(outcome: Outcome, path: Path, limits: Limits) -> dict[str, Any]:
+def job_result(outcome: Outcome, path: Path, limits: Limits) -> dict[str, Any]:
+    """What a job answered.
+
+    Raises:
+        ModelError: It failed, or its process ended before.
+    """
     if outcome.status != "answer":
         raise ModelError(_failure(outcome, path, limits))
     try:
