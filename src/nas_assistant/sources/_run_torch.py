@@ -25,11 +25,13 @@ _GREY_SIZES = (28, 32, 64, 224, 8)
 
 
 def warm_up() -> None:
-    """Import in the worker what every job needs."""
-    from nas_assistant.graphs import _trace  # noqa: F401
+    """Do in the worker once, with a network of ours, what every job would do for the first time.
 
+    No backward pass: where there is an accelerator, it would start threads, which a fork does not survive.
+    """
     torch.set_num_threads(1)
-    nn.Conv2d(1, 1, 1)(torch.zeros(1, 1, 1, 1))
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(1, 1))
+    read_torch(network.eval(), torch.zeros(BATCH, 1, 1, 1)).to_json()
 
 
 def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: list[str]) -> dict[str, Any]:

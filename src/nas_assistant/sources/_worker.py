@@ -83,6 +83,7 @@ def _run(job: dict[str, Any], folder: Path, reply: int) -> Outcome:
 def _warm_up(framework: str) -> None:
     import numpy  # noqa: F401
 
+    from nas_assistant.graphs import _json  # noqa: F401
     from nas_assistant.sources import _child  # noqa: F401
 
     if framework == "torch":
