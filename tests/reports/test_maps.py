@@ -78,7 +78,7 @@ def test_every_component_is_named_with_its_share() -> None:
     predictions = predictor.predict_arrays(arrays())
     assert space.components.tolist() == [int(np.argmax(p.expert_weights)) for p in predictions]
     figure = plot_family(graphs("nb201"), predictor)
-    bar = [axes for axes in figure.axes if axes.get_ylabel().startswith("component")][0]
+    bar = next(axes for axes in figure.axes if axes.get_ylabel().startswith("component"))
     expected = {f"{c} ({percent((space.components == c).mean())})" for c in set(space.components.tolist())}
     assert {label.get_text() for label in bar.get_yticklabels()} == expected
 
@@ -131,7 +131,7 @@ def test_predictions_have_a_panel_a_family() -> None:
     assert [points(axes) for axes in (known, ranked)] == [8, 8]
     predictions = predictor.predict_arrays(arrays())
     measured = graphs("nb201").accuracies
-    shown = np.asarray([c for c in known.collections if isinstance(c, PathCollection)][0].get_offsets())
+    shown = np.asarray(next(c for c in known.collections if isinstance(c, PathCollection)).get_offsets())
     assert np.allclose(shown, np.stack([measured, [p.accuracy for p in predictions]], axis=1))
     inside = np.mean(
         [p.interval[0] <= a <= p.interval[1] for p, a in zip(predictions, measured, strict=True)]
@@ -168,7 +168,7 @@ def test_a_palette_keeps_the_picture_small_and_the_same(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="use .png"):
+    with pytest.raises(UserError, match=r"use \.png"):
         save(Figure(), tmp_path / "m.txt")
     with pytest.raises(UserError, match="cannot be written"):
         save(Figure(), tmp_path / "none" / "m.png", colours=256)

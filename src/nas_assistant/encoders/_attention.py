@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch_geometric.utils import to_dense_batch
+
+from nas_assistant.encoders._gin import to_dense
 
 
 class NodeAttention(nn.Module):
@@ -33,7 +34,7 @@ class NodeAttention(nn.Module):
 
     def forward(self, nodes: torch.Tensor, graph: torch.Tensor) -> torch.Tensor:
         """Let every node attend to every node of its graph."""
-        dense, present = to_dense_batch(self.project(self.norm_attention(nodes)), graph)
+        dense, present = to_dense(self.project(self.norm_attention(nodes)), graph)
         batch, length, _ = dense.shape
         query, key, value = dense.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         mask = None if bool(present.all()) else present[:, None, None, :]

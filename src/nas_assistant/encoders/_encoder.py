@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch_geometric.nn import GINConv
 
 from nas_assistant.encoders._attention import NodeAttention
 from nas_assistant.encoders._features import GraphBatch
+from nas_assistant.encoders._gin import GINConv
 from nas_assistant.encoders._node_embedding import NodeEmbedding
 
 
@@ -56,7 +56,7 @@ class GraphEncoder(nn.Module):
         width = NodeEmbedding.width
         self.embed = NodeEmbedding()
         self.convolutions = nn.ModuleList(
-            GINConv(_mlp(width, width, width), train_eps=True) for _ in range(self.config.layers)
+            GINConv(_mlp(width, width, width)) for _ in range(self.config.layers)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(self.config.layers))
         self.local = nn.Linear(width * self.config.layers, self.config.branch)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_assistant.errors import UserError
 
-_PACKAGES = ("torch", "torch-geometric", "libcst", "openai", "scikit-learn", "matplotlib")
+_PACKAGES = ("torch", "libcst", "openai", "scikit-learn", "matplotlib")
 _EXTRAS = (
     ("tensorflow", ("keras", "tensorflow-cpu|tensorflow"), "reads Keras and TensorFlow models"),
     ("onnx", ("onnx", "onnxscript"), "reads and writes ONNX files"),

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch_geometric.nn import GraphConv
 
 from nas_assistant.encoders import GraphArrays
+from nas_assistant.encoders._gin import sum_messages
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.evaluation.baselines._fitting import Labels, all_graphs, batches, descend
 from nas_assistant.evaluation.baselines._nodes import GennapeNodes, NodeBatch
@@ -33,12 +33,13 @@ class GraphConvolutions(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(GraphConv(width, width) for _ in range(_LAYERS))
+        self.own = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(_LAYERS))
+        self.others = nn.ModuleList(nn.Linear(width, width) for _ in range(_LAYERS))
 
     def forward(self, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
         """Pass messages along the edges."""
-        for layer in self.layers:
-            nodes = torch.tanh(layer(nodes, edges))
+        for own, others in zip(self.own, self.others, strict=True):
+            nodes = torch.tanh(own(nodes) + others(sum_messages(nodes, edges)))
         return nodes
 
 
