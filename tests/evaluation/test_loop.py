@@ -168,7 +168,7 @@ def test_a_damaged_line_is_named(tmp_path):
 
 
 def test_the_assistants_own_loop_is_a_unit(tmp_path):
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 20)])
+    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
     population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
     settings = LoopSettings(networks=1, iterations=1, proposals=3)
     (record,) = run_loop(

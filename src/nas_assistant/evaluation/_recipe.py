@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from nas_assistant.encoders import GraphArrays
 from nas_assistant.evaluation.baselines import BaseBaseline, get_baseline
 from nas_assistant.evaluation.baselines._base import Array, Progress
-from nas_assistant.predictors import Predictor
+from nas_assistant.predictors import Predictor, from_target
 from nas_assistant.training import GraphSet, TrainingConfig, default_cache_dir, fit_predictor, split
 
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -30,7 +31,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "experts_without_widening": {"widen": 0.0},
     "experts_without_kin": {"adopt_kin": False},
 }
-"""The network alone, with no share of the structure prior in an unfamiliar network, and what it loses."""
+"""The network alone, without the structure prior, and what it loses without each of its parts."""
 
 _FEW_STEPS = {"encoder_steps": 50, "supervised_steps": 200, "regressor_epochs": 20}
 
@@ -52,11 +53,13 @@ class Recipe(BaseBaseline):
     learns = True
     predicts_accuracy = True
 
-    def __init__(self, name: str, changes: dict[str, Any], cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, name: str, changes: dict[str, Any], *, experts_only: bool = False, cache_dir: Path | None = None
+    ) -> None:
         # Set on the instance: one class serves every ablation.
         self.name = name  # type: ignore[misc]
         self.title = name.replace("_", " ")  # type: ignore[misc]
-        self._changes = changes
+        self._changes, self._experts_only = changes, experts_only
         self._cache_dir = cache_dir or default_cache_dir().parent / "recipes"
         self._predictor: Predictor | None = None
 
@@ -83,7 +86,10 @@ class Recipe(BaseBaseline):
 
     def score(self, graphs: Sequence[GraphArrays]) -> Array:
         """Predicted accuracies, ``(graphs,)``."""
-        return np.asarray([prediction.accuracy for prediction in self._trained().predict_arrays(graphs)])
+        predictor = self._trained()
+        if self._experts_only:
+            return from_target(torch.from_numpy(predictor.expert_targets(graphs))).numpy()
+        return np.asarray([prediction.accuracy for prediction in predictor.predict_arrays(graphs)])
 
     def intervals(self, graphs: Sequence[GraphArrays]) -> Array:
         """Ends of the 90 % intervals, ``(graphs, 2)``."""
@@ -106,7 +112,7 @@ def get_scorer(name: str) -> BaseBaseline:
     if name == SHORT:
         return Recipe(name, _FEW_STEPS)
     if name in ABLATIONS:
-        return Recipe(name, {"unfamiliar_share": 1.0, **_FEW_STEPS, **ABLATIONS[name]})
+        return Recipe(name, {**_FEW_STEPS, **ABLATIONS[name]}, experts_only=True)
     return get_baseline(name)
 
 

@@ -125,6 +125,10 @@ class Predictor:
         """What the predictor says without its adapter, ``(graphs,)``, on the scale of :func:`to_target`."""
         return self._judge(arrays)[0]
 
+    def expert_targets(self, arrays: Sequence[GraphArrays]) -> npt.NDArray[np.float64]:
+        """What the experts say without the structure, ``(graphs,)``, on the scale of :func:`to_target`."""
+        return self._ask_experts(arrays)[0]
+
     def predict_masked(
         self, graph: ComputationalGraph, groups: Sequence[Sequence[int]]
     ) -> npt.NDArray[np.float64]:
@@ -162,17 +166,24 @@ class Predictor:
 
     def _judge(self, arrays: Sequence[GraphArrays]) -> _Judgement:
         """Experts and structure, in shares by the familiarity."""
-        vectors = torch.from_numpy(self.embed_arrays(arrays))
-        with torch.no_grad():
-            posterior = self.mixture.posterior(vectors)
-            known = self.experts(vectors, posterior).double().numpy()
+        known, vectors, posterior = self._ask_experts(arrays)
         expected = self.prior(np.stack([one.structure for one in arrays]))
         unseen = [self.vocabulary.unseen(one) for one in arrays]
         percentiles = self.calibration.percentile(self.mixture.log_likelihood(vectors).numpy())
-        familiarities = percentiles * np.asarray([familiar_share(share) for _, share in unseen])
+        told = np.asarray([familiar_share(share) for _, share in unseen])
+        familiarities = percentiles * told
         shares = np.asarray([self.calibration.widths(value).share for value in familiarities.tolist()])
-        targets = expected + shares * (known - expected)
+        # Of operations that they never saw, the experts know nothing.
+        targets = expected + shares * told * (known - expected)
         return targets, familiarities, [names for names, _ in unseen], [tuple(p) for p in posterior.tolist()]
+
+    def _ask_experts(
+        self, arrays: Sequence[GraphArrays]
+    ) -> tuple[npt.NDArray[np.float64], torch.Tensor, torch.Tensor]:
+        vectors = torch.from_numpy(self.embed_arrays(arrays))
+        with torch.no_grad():
+            posterior = self.mixture.posterior(vectors)
+            return self.experts(vectors, posterior).double().numpy(), vectors, posterior
 
     def _widths(self, familiarity: float) -> Widths:
         calibration = self.adapter.calibration(self.calibration) if self.adapter else self.calibration

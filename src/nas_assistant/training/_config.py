@@ -42,7 +42,8 @@ class TrainingConfig:
         shared_experts: Whether the experts share their weight matrices.
         adopt_kin: Whether an operation never seen takes the embedding of its nearest relative.
         penalty: Of the structure prior's slopes.
-        unfamiliar_share: Weight of the experts against the structure for a network of another family.
+        unfamiliar_share: Weight of the experts against the structure for a network of another family whose
+            operations they know.
         interval_families: Families whose labels help to set the intervals of unfamiliar networks, and nothing
             else. Families that are learned do so too, each predicted from the others.
         regressor_epochs: Passes of the experts over the labelled vectors.
@@ -70,7 +71,7 @@ class TrainingConfig:
     shared_experts: bool = True
     adopt_kin: bool = True
     penalty: float = 2.0
-    unfamiliar_share: float = 0.15
+    unfamiliar_share: float = 0.3
     interval_families: tuple[str, ...] = ("channel_resnet", "nb301")
     regressor_epochs: int = 60
     save_every: int = 25
