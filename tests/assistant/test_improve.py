@@ -32,8 +32,8 @@ _WIDEN = _change(WIDER, ("nn.Conv2d(8, 8", "nn.Conv2d(16, 8"))
 
 
 def _run(model: Path, predictor: Predictor, **options: Any) -> Result:
-    chosen = {"gain": 0.5, "max_iterations": 2, "proposals_per_iteration": 4, "run_dir": "run"} | options
-    return improve(model, predictor=predictor, **chosen)
+    chosen = {"gain": 0.5, "max_iterations": 2, "proposals_per_iteration": 4, "run_dir": "run"}
+    return improve(model, predictor=predictor, **{"report": False, **chosen, **options})
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, predictor: Predictor) -> 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "model.py").write_text(NET)
     generator = RandomEdits()
-    options: dict[str, Any] = {"generator": generator, "run_dir": folder / "run"}
+    options: dict[str, Any] = {"generator": generator, "run_dir": folder / "run", "report": True}
     return _run(folder / "model.py", predictor, **options), generator
 
 
@@ -52,7 +52,7 @@ def test_the_best_is_kept_and_its_files_agree(finished: tuple[Result, RandomEdit
     assert result.prediction.accuracy == max(entry.accuracy or 0 for entry in known)
     assert result.gain > 0 and result.gain_interval[0] <= result.gain <= result.gain_interval[1]
     run = result.run_dir
-    assert (run / "best.py").read_text() == result.best_source
+    assert (run / "best.py").read_text() == result.best_source and (run / "report.html").is_file()
     assert (run / "best.diff").read_text() == result.diff
     assert json.loads((run / "result.json").read_text()) == result.to_json()
     assert result.best_source.splitlines()[0] == result.diff.splitlines()[0]
@@ -149,6 +149,7 @@ def test_a_generator_s_own_failure_is_recorded(model: Path, predictor: Predictor
 def test_the_run_ends_when_the_target_is_passed(model: Path, predictor: Predictor) -> None:
     result = _run(model, predictor, generator=RandomEdits(), gain=1e-9, max_iterations=9)
     assert result.stopped == "threshold" and result.iterations < 9
+    assert not (result.run_dir / "report.html").exists()
     assert result.prediction.accuracy >= result.target > result.original_prediction.accuracy
 
 

@@ -66,6 +66,7 @@ def improve(
     max_tokens: int | None = None,
     max_usd: float | None = None,
     max_seconds: float | None = None,
+    report: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Look for a better version of a model file (Mishra 2023, section 2.2, Algorithm 3).
@@ -100,6 +101,7 @@ def improve(
         max_usd: Most dollars that they may cost, likewise; needs the prices (``usd_per_million`` of the
             generator).
         max_seconds: Most seconds of this call. A candidate at work when they are over is finished.
+        report: Whether to end with ``report.html``; :func:`report_run` writes it later.
         progress: Called after every step.
 
     Raises:
@@ -142,8 +144,10 @@ def improve(
                 made.begin(folder, limits)
                 search = Search(text, source, checker, predictor, made, options, run, progress, deadline)
                 result = _run(search, notes)
-                more = report_at_the_end(run, predictor, checkpoint, given=given)
-                return replace(result, notes=(*result.notes, *more))
+                if report:
+                    more = report_at_the_end(run, predictor, checkpoint, given=given)
+                    result = replace(result, notes=(*result.notes, *more))
+                return result
         finally:
             if not isinstance(generator, BaseGenerator):
                 made.close()

@@ -234,6 +234,7 @@ def _improve(
                 predictor=predictor,
                 seed=seed,
                 run_dir=Path(folder) / "run",
+                report=False,
             )
             return _of_result(result, population.truth, population.truth.of(network.encoding), generator)
         finally:
