@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.assistant._compare import Comparison, NodeChange, compare_models, graph_changes
+from nas_assistant.assistant._costs import Front
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
@@ -19,6 +20,7 @@ __all__ = [
     "FAMILIARITY_MARGIN",
     "Candidate",
     "Comparison",
+    "Front",
     "ModelReport",
     "NodeChange",
     "Options",

@@ -11,6 +11,7 @@ from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators import Attempt, Usage
 
 if TYPE_CHECKING:
+    from nas_assistant.assistant._costs import Front
     from nas_assistant.predictors import Prediction
 
 
@@ -33,6 +34,10 @@ class Candidate:
             less familiar than the user's.
         parameters: Trainable parameters.
         flops: Floating-point operations of one sample.
+        memory: Bytes of parameters and activations; see :func:`nas_assistant.costs.memory_bytes`.
+        latency: Seconds of a forward pass, where that was measured: by how much it was slower than the
+            user's own network, with which it took turns, times the latency of that.
+        latency_interval: Its 95 % interval.
         failure: Why it was turned down, or None.
         best: Whether it was the best so far.
     """
@@ -50,6 +55,9 @@ class Candidate:
     trusted_gain: float | None = None
     parameters: int | None = None
     flops: int | None = None
+    memory: int | None = None
+    latency: float | None = None
+    latency_interval: tuple[float, float] | None = None
     failure: Failure | None = None
     best: bool = False
 
@@ -75,9 +83,10 @@ class Candidate:
             values = dict(data)
             values["explanation"] = tuple(map(str, values["explanation"]))
             values["edits"] = tuple(map(str, values["edits"]))
-            if values["interval"] is not None:
-                low, high = values["interval"]
-                values["interval"] = (float(low), float(high))
+            for name in ("interval", "latency_interval"):
+                if values.get(name) is not None:
+                    low, high = values[name]
+                    values[name] = (float(low), float(high))
             if values["failure"] is not None:
                 values["failure"] = failure_from_json(values["failure"])
             return cls(**values)
@@ -117,6 +126,7 @@ class Result:
         run_dir: Folder of the run.
         notes: What to announce, such as an input shape that was taken by default.
         usage: What the generator's model was asked and what that cost, or None for a generator without one.
+        front: The networks that no other one beats in every objective, or None without objectives.
     """
 
     best_source: str
@@ -135,6 +145,7 @@ class Result:
     run_dir: Path
     notes: tuple[str, ...] = ()
     usage: Usage | None = None
+    front: Front | None = None
 
     @property
     def gain(self) -> float:
@@ -166,5 +177,8 @@ class Result:
             "run_dir": str(self.run_dir),
             "best": str(self.run_dir / "best.py") if self.improved else None,
             "notes": list(self.notes),
+            "objectives": list(self.front.objectives) if self.front is not None else None,
+            "front": self.front.to_json() if self.front is not None else None,
+            "hypervolume": self.front.hypervolume if self.front is not None else None,
             "usage": dataclasses.asdict(self.usage) if self.usage is not None else None,
         }

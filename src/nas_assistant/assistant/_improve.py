@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._constraints import make_constraints
+from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._files import replace_json, replace_text
 from nas_assistant.assistant._header import strip_header
-from nas_assistant.assistant._history import Result
+from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._report import report_at_the_end
@@ -55,6 +56,12 @@ def improve(
     generator_options: Mapping[str, Any] | None = None,
     max_params: str | int | None = None,
     max_flops: str | int | None = None,
+    max_memory: str | None = None,
+    max_latency: str | None = None,
+    objectives: Collection[str] | str = (),
+    cost_batch: int = 1,
+    cost_threads: int = 1,
+    cost_runtime: str = "framework",
     allow_ops: Collection[str] | None = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
@@ -87,6 +94,15 @@ def improve(
         generator_options: What a generator given by its name is made with.
         max_params: Most parameters: ``"+10%"`` of the original's, or a number such as ``"2M"``.
         max_flops: Most floating-point operations of one sample, likewise.
+        max_memory: Most memory of parameters and activations: ``"+10%"`` of the original's, or a value such
+            as ``"4MB"``; see :func:`nas_assistant.costs.memory_bytes`.
+        max_latency: Most time of a forward pass on this machine: ``"+10%"``, or a value such as ``"12ms"``.
+        objectives: ``"accuracy,latency"``, or other names of :data:`nas_assistant.costs.OBJECTIVES`: the
+            result has the front of the networks that no other one beats in all of them, and the run goes on
+            to its last round unless a threshold or a gain is set.
+        cost_batch: Samples of the forward pass that latency and memory are about.
+        cost_threads: Threads of it.
+        cost_runtime: ``framework`` or ``onnxruntime``.
         allow_ops: Operations that a candidate may use beside those of the original; any by default.
         seed: Of every random choice: equal runs give equal results.
         run_dir: Folder of the run; ``nas-runs/<model>-<time>`` by default.
@@ -122,6 +138,12 @@ def improve(
         generator_options=generator_options or {},
         max_params=max_params,
         max_flops=max_flops,
+        max_memory=max_memory,
+        max_latency=max_latency,
+        objectives=objectives,
+        cost_batch=cost_batch,
+        cost_threads=cost_threads,
+        cost_runtime=cost_runtime,
         allow_ops=allow_ops,
         seed=seed,
         proposals_per_iteration=proposals_per_iteration,
@@ -140,9 +162,10 @@ def improve(
             made.check(limits)
             given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, options, sandbox)
+            checker, meter = _add_meter(checker, source, predictor, options, sandbox, folder)
             with closing(RunDirectory(folder)) as run:
                 made.begin(folder, limits)
-                search = Search(text, source, checker, predictor, made, options, run, progress, deadline)
+                search = Search(text, source, checker, predictor, made, options, run, progress, deadline, meter)
                 result = _run(search, notes)
                 if report:
                     more = report_at_the_end(run, predictor, checkpoint, given=given)
@@ -190,10 +213,29 @@ def make_checker(path: Path, source: str, options: Options, sandbox: Sandbox) ->
         source=source,
         sandbox=sandbox,
     )
-    constraints = make_constraints(original.graph, options.max_params, options.max_flops, options.allow_ops)
+    constraints = make_constraints(
+        original.graph,
+        options.max_params,
+        options.max_flops,
+        options.allow_ops,
+        options.max_memory,
+        options.cost_batch,
+    )
     # A shape that was found by trying is fixed from here on.
     shape = None if options.data else original.input_shape or None
     return Checker(path, original, options.data, shape, constraints, sandbox)
+
+
+def _add_meter(
+    checker: Checker, source: str, predictor: Predictor, options: Options, sandbox: Sandbox, folder: Path
+) -> tuple[Checker, Meter]:
+    """What measures costs, with the start as the run in the folder knows it; the checks with its limit."""
+    known = (read_config(folder) or {}).get("start")
+    start = Candidate.from_json(known) if known is not None else None
+    accuracy = predictor.predict(checker.original.graph).accuracy
+    meter = Meter(checker, source, accuracy, options, sandbox, start)
+    limits = replace(checker.constraints, max_latency=meter.max_latency)
+    return replace(checker, constraints=limits), meter
 
 
 def _run(search: Search, notes: tuple[str, ...]) -> Result:
@@ -241,6 +283,7 @@ def _config(search: Search, original: Inspection) -> dict[str, Any]:
         "framework": original.framework,
         "input_shape": list(original.input_shape),
         "accuracy": search.original.prediction.accuracy,
+        "start": search.meter.start.to_json() if search.meter is not None else None,
         "options": search.options.to_json(),
     }
 
@@ -266,6 +309,7 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         run_dir=search.run_directory.path,
         notes=notes,
         usage=search.generator.usage(),
+        front=search.meter.front(search.history) if search.meter is not None else None,
     )
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
 

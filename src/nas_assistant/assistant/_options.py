@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_assistant.costs import parse_objectives
 from nas_assistant.errors import UserError
+from nas_assistant.sources import Timing
 
 DEFAULT_GAIN = 0.01
 FAMILIARITY_MARGIN = 0.1
@@ -31,6 +33,12 @@ class Options:
         generator_options: What it is made with.
         max_params: Limit on parameters, ``+10%`` or a number.
         max_flops: Limit on FLOPs, likewise.
+        max_memory: Limit on memory, ``+10%`` or a value such as ``4MB``.
+        max_latency: Limit on latency, ``+10%`` or a value such as ``12ms``.
+        objectives: What a front is made of; accuracy is among them, or there are none.
+        cost_batch: Samples of the forward pass that latency and memory are about.
+        cost_threads: Threads of it.
+        cost_runtime: What runs it; see :class:`nas_assistant.sources.Timing`.
         allow_ops: Operations that a candidate may use beside those of the original.
         seed: Of every random choice.
         proposals_per_iteration: Candidates a round.
@@ -50,6 +58,12 @@ class Options:
     generator_options: dict[str, Any] = field(default_factory=dict)
     max_params: str | None = None
     max_flops: str | None = None
+    max_memory: str | None = None
+    max_latency: str | None = None
+    objectives: tuple[str, ...] = ()
+    cost_batch: int = 1
+    cost_threads: int = 1
+    cost_runtime: str = "framework"
     allow_ops: tuple[str, ...] | None = None
     seed: int = 0
     proposals_per_iteration: int = 8
@@ -72,10 +86,23 @@ class Options:
             limit = getattr(self, name)
             if limit is not None and not (limit > 0 and math.isfinite(limit)):
                 raise UserError(f"--{name.replace('_', '-')} {limit:g}: a limit is more than 0")
+        Timing(self.cost_batch, self.cost_threads, self.cost_runtime)
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: at least 0")
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
             raise UserError(f"the familiarity margin must not be negative, not {self.familiarity_margin}")
+
+    @property
+    def timing(self) -> Timing | None:
+        """How latency is measured, or None where nobody asks for it."""
+        if self.max_latency is None and "latency" not in self.objectives:
+            return None
+        return Timing(self.cost_batch, self.cost_threads, self.cost_runtime)
+
+    @property
+    def ends_at_target(self) -> bool:
+        """Whether the run ends when the target is passed; for a front alone it goes on."""
+        return not self.objectives or self.threshold is not None or self.gain is not None
 
     def target(self, accuracy: float) -> float:
         """The predicted accuracy to pass, from that of the original."""
@@ -95,6 +122,8 @@ class Options:
             values["input_shape"] = tuple(values["input_shape"])
         if values.get("allow_ops") is not None:
             values["allow_ops"] = tuple(sorted(values["allow_ops"]))
+        if values.get("objectives"):
+            values["objectives"] = parse_objectives(values["objectives"])
         for name in ("max_params", "max_flops"):
             if values.get(name) is not None:
                 values[name] = str(values[name])
@@ -114,7 +143,7 @@ class Options:
         """
         try:
             values = dict(data)
-            for name in ("input_shape", "allow_ops"):
+            for name in ("input_shape", "allow_ops", "objectives"):
                 if values.get(name) is not None:
                     values[name] = tuple(values[name])
             return cls(**values)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._check import Checker
+from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
 from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._options import Options
@@ -71,6 +72,7 @@ class Search:
         run: Where every step is written.
         progress: Called after every step.
         deadline: When to end, on the clock of ``time.monotonic``, or None.
+        meter: Measures what candidates cost; only a run needs it.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Search:
         run: RunDirectory,
         progress: Callable[[Progress], None] | None = None,
         deadline: float | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._deadline = deadline
+        self.meter = meter
         self.text, self.checker, self.predictor, self.generator = text, checker, predictor, generator
         self.options, self.run_directory, self._progress = options, run, progress
         graph = checker.original.graph
@@ -100,7 +104,9 @@ class Search:
 
     @property
     def passed(self) -> bool:
-        """Whether what counts of the best's gain reaches the target."""
+        """Whether what counts of the best's gain reaches the target, and the run is to end there."""
+        if not self.options.ends_at_target:
+            return False
         return self.original.prediction.accuracy + self.best.trusted_gain >= self.target
 
     def restore(self) -> None:
@@ -256,6 +262,8 @@ class Search:
             candidate = replace(candidate, parameters=graph.parameters, flops=graph.flops)
             if candidate.failure is None:
                 candidate, prediction = self._predict(candidate, graph)
+                if self.meter is not None:
+                    candidate = self.meter.weigh(candidate, graph, proposal.source, self.history)
                 if candidate.best:
                     best = Best(number, proposal.source, graph, prediction, candidate.trusted_gain or 0.0)
         diff = make_diff(self.text, proposal.source, self.checker.path.name, ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ InputShape = Annotated[
 ]
 Checkpoint = Annotated[
     Path | None, typer.Option(help="A checkpoint folder that 'train' wrote; the shipped one by default.")
+]
+CostRuntime = Annotated[
+    Literal["framework", "onnxruntime"],
+    typer.Option(help="What runs it: PyTorch as it is and Keras compiled, or ONNX Runtime (extra runtime)."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
 DataRoot = Annotated[

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas_assistant.cli._arguments import Checkpoint, Data, Entry, InputShape, Json, Model, parse_shape
+from nas_assistant.cli._arguments import (
+    Checkpoint,
+    CostRuntime,
+    Data,
+    Entry,
+    InputShape,
+    Json,
+    Model,
+    parse_shape,
+)
 from nas_assistant.cli._errors import NOTHING_BETTER
+from nas_assistant.cli._front import print_front
 from nas_assistant.cli._output import console, print_json, print_notes, table
 
 if TYPE_CHECKING:
@@ -69,6 +79,22 @@ def improve(
         str | None, typer.Option(help="Most parameters: +10% of the original's, or a number such as 2M.")
     ] = None,
     max_flops: Annotated[str | None, typer.Option(help="Most FLOPs of one sample, likewise.")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Most memory of parameters and activations: +10%, or 4MB.")
+    ] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(help="Most time of a forward pass on this machine: +10%, or 12ms.")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="accuracy,latency,…",
+            help="Show the front: accuracy against latency, params, flops or memory.",
+        ),
+    ] = None,
+    cost_batch: Annotated[int, typer.Option(min=1, max=4096, help="Samples of that forward pass.")] = 1,
+    cost_threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of that forward pass.")] = 1,
+    cost_runtime: CostRuntime = "framework",
     allow_ops: Annotated[
         str | None,
         typer.Option(metavar="conv,relu,…", help="Operations allowed beside those of the original."),
@@ -93,6 +119,7 @@ def improve(
     """
     from nas_assistant.assistant import improve as run_improve
     from nas_assistant.assistant import preview
+    from nas_assistant.costs import parse_objectives
 
     for_generator = {
         "model": model_name,
@@ -117,6 +144,12 @@ def improve(
         "generator_options": {name: value for name, value in for_generator.items() if value is not None},
         "max_params": max_params,
         "max_flops": max_flops,
+        "max_memory": max_memory,
+        "max_latency": max_latency,
+        "objectives": () if objective is None else parse_objectives(objective),
+        "cost_batch": cost_batch,
+        "cost_threads": cost_threads,
+        "cost_runtime": cost_runtime,
         "allow_ops": allow_ops.split(",") if allow_ops is not None else None,
         "seed": seed,
         "max_tokens": max_tokens,
@@ -190,6 +223,8 @@ def _print_result(result: Result) -> None:
             f"{used.asked} questions asked ({used.spared} from the cache), {used.prompt_tokens:,} tokens "
             f"read, {used.answer_tokens:,} written, {cost}"
         )
+    if result.front is not None:
+        print_front(result.front, result.run_dir)
     if not result.improved:
         accuracy = result.original_prediction.accuracy
         typer.echo(f"Nothing better found: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")

@@ -22,12 +22,18 @@ class Constraints:
     Attributes:
         max_parameters: Most trainable parameters, or None.
         max_flops: Most floating-point operations of one sample, or None.
+        max_memory: Most bytes of parameters and activations, or None.
+        memory_batch: Samples of the forward pass that ``max_memory`` is about.
+        max_latency: Most seconds of a forward pass, or None.
         allowed_operations: Names of the operations it may use, or None for any the original uses or not.
     """
 
     max_parameters: int | None = None
     max_flops: int | None = None
     allowed_operations: frozenset[str] | None = None
+    max_memory: int | None = None
+    memory_batch: int = 1
+    max_latency: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

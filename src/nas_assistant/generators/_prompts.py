@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nas_assistant.costs import bytes_text, seconds_text
 from nas_assistant.errors import Failure, UserError
 from nas_assistant.generators._templates import Prompt, own_prompt
 from nas_assistant.graphs import Operation
@@ -209,6 +210,10 @@ def _rules(constraints: Constraints) -> str:
         rules.append(f"The new model may have at most {constraints.max_parameters:,} parameters.")
     if constraints.max_flops is not None:
         rules.append(f"One sample may cost at most {constraints.max_flops:,} floating-point operations.")
+    if constraints.max_memory is not None:
+        rules.append(f"Parameters and activations may take at most {bytes_text(constraints.max_memory)}.")
+    if constraints.max_latency is not None:
+        rules.append(f"A forward pass may take at most {seconds_text(constraints.max_latency)}.")
     if constraints.allowed_operations is not None:
         rules.append(
             f"Only these operations are allowed: {', '.join(sorted(constraints.allowed_operations))}."

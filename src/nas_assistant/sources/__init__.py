@@ -7,6 +7,7 @@ from nas_assistant.sources._entries import Entry, find_entries
 from nas_assistant.sources._export import export_onnx
 from nas_assistant.sources._features import sandbox_features
 from nas_assistant.sources._inspect import Inspection, inspect_model
+from nas_assistant.sources._latency import RUNTIMES, Latency, Timing, measure_latency
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._samples import Samples, read_samples
 from nas_assistant.sources._sandbox import Sandbox
@@ -17,14 +18,18 @@ __all__ = [
     "Entry",
     "EntryCall",
     "Inspection",
+    "Latency",
     "Limits",
     "Outcome",
+    "RUNTIMES",
     "Samples",
     "Sandbox",
+    "Timing",
     "choose_entry",
     "export_onnx",
     "find_entries",
     "inspect_model",
+    "measure_latency",
     "parse_entry",
     "parse_source",
     "read_samples",

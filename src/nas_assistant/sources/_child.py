@@ -12,6 +12,7 @@ from typing import Any
 from nas_assistant.errors import FailureKind
 from nas_assistant.graphs import record_creation
 from nas_assistant.sources._load import JobFailure, describe, load_module, make_object
+from nas_assistant.sources._timing import prepare
 
 sys.dont_write_bytecode = True
 
@@ -22,6 +23,7 @@ def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
     Args:
         job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``train``,
             ``limits``. With a ``count``, that many samples of the data are read and no model is built.
+            ``limits``; with ``time``, the forward pass is timed.
         features: How far this process is locked down.
 
     Returns:
@@ -53,6 +55,7 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
         from nas_assistant.sources._labelled import samples_answer
 
         return samples_answer(job)
+    prepare(job)
     with record_creation():
         module = load_module(path, job["source"])
         model = make_object(module, job["entry"])

@@ -104,6 +104,7 @@ def run_model(
     seed: int = 0,
     train: bool = True,
     onnx: bool = False,
+    time: dict[str, Any] | None = None,
 ) -> tuple[Inspection, dict[str, Any]]:
     """What :func:`inspect_model` does, with the answer as the sandbox gave it.
 
@@ -118,6 +119,7 @@ def run_model(
         seed: Likewise.
         train: Likewise.
         onnx: Also export the model.
+        time: Also time its forward pass: the fields of ``Timing``, and the source of a ``reference`` or None.
     """
     if source is None:
         source = read_source(path)
@@ -126,15 +128,18 @@ def run_model(
     framework = chosen.framework or framework_of(source, path) or "torch"
     resolved = resolve_data(data, input_shape)
     folder = path.resolve().parent
+    place = {"path": str(path.resolve()), "entry": entry or chosen.name}
+    if time is not None and time["reference"] is not None:
+        time = time | {"reference": place | {"source": time["reference"]}}
     job = {
-        "path": str(path.resolve()),
+        **place,
         "source": source,
-        "entry": entry or chosen.name,
         "input_shape": list(resolved.input_shape) if resolved.input_shape else None,
         "data": resolved.job,
         "seed": seed,
         "train": train,
         "onnx": onnx,
+        "time": time,
         "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
         "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
     }

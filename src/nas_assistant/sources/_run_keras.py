@@ -41,7 +41,12 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
         graph = read_keras(model, shapes if len(shapes) > 1 else shapes[0])  # type: ignore[arg-type]
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
-    return {"graph": graph.to_json(), "framework": "keras"}
+    answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "keras"}
+    if job.get("time") and job["time"]["runtime"] == "framework":
+        from nas_assistant.sources._time_keras import time_model
+
+        answer["time"] = time_model(model, batch, job)
+    return answer
 
 
 def _choose_batch(

@@ -49,9 +49,13 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
         raise _failed(error, path, batch, "the forward pass") from error
     if job.get("train", True):
         _train_step(model, batch, path)
-    answer = {"graph": graph.to_json(), "framework": "torch"}
+    answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "torch"}
     if job.get("onnx"):
         answer["onnx"] = _exported(model, batch, path)
+    if job.get("time"):
+        from nas_assistant.sources._time_torch import time_model
+
+        answer["time"] = time_model(model, batch, job)
     return answer
 
 
