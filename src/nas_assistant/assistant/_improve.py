@@ -165,7 +165,9 @@ def improve(
             checker, meter = _add_meter(checker, source, predictor, options, sandbox, folder)
             with closing(RunDirectory(folder)) as run:
                 made.begin(folder, limits)
-                search = Search(text, source, checker, predictor, made, options, run, progress, deadline, meter)
+                search = Search(
+                    text, source, checker, predictor, made, options, run, progress, deadline, meter
+                )
                 result = _run(search, notes)
                 if report:
                     more = report_at_the_end(run, predictor, checkpoint, given=given)

@@ -13,6 +13,7 @@ _PACKAGES = ("torch", "libcst", "openai", "scikit-learn", "matplotlib")
 _EXTRAS = (
     ("tensorflow", ("keras", "tensorflow-cpu|tensorflow"), "reads Keras and TensorFlow models"),
     ("onnx", ("onnx", "onnxscript"), "reads and writes ONNX files"),
+    ("runtime", ("onnx", "onnxscript", "onnxruntime"), "times models in ONNX Runtime"),
     ("local", ("xllamacpp",), "runs a language model on this machine"),
 )
 
