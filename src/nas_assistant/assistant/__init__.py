@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.assistant._compare import Comparison, NodeChange, compare_models, graph_changes
+from nas_assistant.assistant._cost_of import CostReport, cost_of
 from nas_assistant.assistant._costs import Front
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve
@@ -20,6 +21,7 @@ __all__ = [
     "FAMILIARITY_MARGIN",
     "Candidate",
     "Comparison",
+    "CostReport",
     "Front",
     "ModelReport",
     "NodeChange",
@@ -30,6 +32,7 @@ __all__ = [
     "RunPreview",
     "RunRecord",
     "compare_models",
+    "cost_of",
     "graph_changes",
     "improve",
     "load_predictor",

@@ -44,6 +44,10 @@ class Front:
         """The accuracy of a point as the search believes it; see ``familiarity_margin``."""
         return counted_accuracy(entry, self.start)
 
+    def knows(self, entry: Candidate, name: str) -> bool:
+        """Whether an objective of a candidate is known."""
+        return known_values(entry, (name,))[0] is not None
+
     def cost(self, entry: Candidate, name: str) -> float:
         """A cost of a point or of the start."""
         value = known_values(entry, (name,))[0]

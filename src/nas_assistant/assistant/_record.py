@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nas_assistant.assistant._costs import Front, make_front
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._run import BEST_DIFF, ORIGINAL, SOURCE, RunDirectory, read_config
@@ -57,6 +58,13 @@ class RunRecord:
         while numbers[0]:
             numbers.insert(0, self.candidates[numbers[0] - 1].parent)
         return tuple(numbers)
+
+    def front(self) -> Front | None:
+        """The front of the run, or None for a run without objectives."""
+        objectives = tuple(self.config["options"].get("objectives") or ())
+        if not objectives:
+            return None
+        return make_front(Candidate.from_json(self.config["start"]), self.candidates, objectives)
 
     def graph(self, number: int) -> ComputationalGraph:
         """Graph of a candidate, or of the user's file.

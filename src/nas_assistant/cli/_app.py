@@ -8,6 +8,7 @@ import typer
 
 from nas_assistant.cli._benchmark import benchmark
 from nas_assistant.cli._compare import compare
+from nas_assistant.cli._cost import cost
 from nas_assistant.cli._data import data
 from nas_assistant.cli._doctor import doctor
 from nas_assistant.cli._errors import ErrorGroup
@@ -46,7 +47,20 @@ def _top(
     """Reads your model.py, predicts its accuracy without training, and hands back a better one as a diff."""
 
 
-for _command in (improve, predict, relevance, graph, compare, report, train, evaluate, plot, data, doctor):
+for _command in (
+    improve,
+    predict,
+    relevance,
+    cost,
+    graph,
+    compare,
+    report,
+    train,
+    evaluate,
+    plot,
+    data,
+    doctor,
+):
     app.command()(_command)
 app.add_typer(benchmark, name="benchmark")
 

@@ -15,6 +15,7 @@ from nas_assistant.relevance import relevance
 from nas_assistant.reports.run_report._background import Background
 from nas_assistant.reports.run_report._curve import curve_section
 from nas_assistant.reports.run_report._diff import diff_section
+from nas_assistant.reports.run_report._front import front_section
 from nas_assistant.reports.run_report._header import header_section
 from nas_assistant.reports.run_report._lines import source_relevance
 from nas_assistant.reports.run_report._map import find_places, map_section
@@ -73,6 +74,7 @@ def render(record: RunRecord, predictor: Predictor, *, checkpoint: str, backgrou
         diff=diff_section(record.diff),
         source=source_section(record.source, lines),
         table=table_section(record.candidates, lineage),
+        front=front_section(record),
         curve=curve_section(accuracy, record.target, record.candidates),
         map=map_section(
             find_places(record, predictor, background), lineage, seed=int(record.config["options"]["seed"])
