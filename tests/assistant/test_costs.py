@@ -29,7 +29,7 @@ def _swap(old: str, new: str) -> Any:
 
 _NARROW = _swap("nn.Conv2d(8, 8, 3, padding=1)", "nn.Conv2d(8, 8, 1)")
 _GELU = _swap("nn.ReLU()", "nn.GELU()")
-_DEEPER = _swap("self.conv2(self", "self.conv2(self.conv2(self")
+_DEEPER = _swap("        return", "        x = self.conv2(x)\n        return")
 _UNBIASED = _swap("nn.Linear(8, 10)", "nn.Linear(8, 10, bias=False)")
 
 
@@ -116,6 +116,7 @@ def test_a_run_with_objectives_has_a_front(model: Path, predictor: Predictor) ->
     }
     assert {entry.number for entry in front.points} == chosen
     cheap = ("accuracy", "params", "flops", "memory")
+    assert all(entry.accuracy is not None for entry in result.history)
     for entry in result.history:
         before = [front.start, *(one for one in measured if one.number < entry.number)]
         beaten = any(
