@@ -123,6 +123,20 @@ def test_the_longest_answer_is_bounded(changes: list[Change], context: EditConte
     assert len(longest) <= longest_answer(offer) < len(longest) + 20
 
 
+def test_a_choice_repeats_the_edit_in_words(changes: list[Change], context: EditContext) -> None:
+    offer = whole(changes, context)
+    told = [change.edit.describe() for change in changes]
+    told[0] = 'a "quoted" \\ é'
+    grammar = compile_grammar(operations_grammar(offer, told))
+    for place in range(len(changes)):
+        choice = {"id": f"e{place}", "edit": told[place], "reason": "x" * LONGEST_REASON}
+        text = json.dumps({"edits": [choice]})
+        assert grammar.fullmatch(text) and len(text) <= longest_answer(offer, told)
+        assert parse_operations(text, [change.edit for change in changes])[0].key == changes[place].edit.key
+    assert not grammar.fullmatch(answer(0))
+    assert not grammar.fullmatch(json.dumps({"edits": [{"id": "e1", "edit": told[2], "reason": "x"}]}))
+
+
 def test_under_a_limit_what_goes_together_stays_within_it(
     changes: list[Change], context: EditContext
 ) -> None:

@@ -62,6 +62,15 @@ def test_the_ranking_goes_from_worst_to_best(make_request: Callable[..., Request
     assert "1. conv2 (conv, line 11): -0.250\n2. act1 (relu, line 10): +0.125\n3. head (dense" in told
 
 
+def test_a_long_ranking_keeps_its_ends_and_says_what_it_leaves_out(
+    make_request: Callable[..., Request],
+) -> None:
+    layers = tuple(LayerRelevance(f"conv{n}", "conv", n / 100, None, None) for n in range(50))
+    told = user_turn(make_request(relevance=layers))
+    assert "20. conv19 (conv): +0.190\n(10 layers between these left out)\n31. conv30 (conv): +0.300" in told
+    assert "50. conv49 (conv): +0.490" in told and "conv25" not in told
+
+
 def test_the_line_of_another_file_is_not_told(make_request: Callable[..., Request]) -> None:
     request = make_request()
     told = make_messages("whole_file", request, request.relevance[1:])[1]["content"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._compare import Comparison, NodeChange, compare_models, graph_changes
 from nas_assistant.assistant._cost_of import CostReport, cost_of
 from nas_assistant.assistant._costs import Front
 from nas_assistant.assistant._history import Candidate, Result
-from nas_assistant.assistant._improve import improve
+from nas_assistant.assistant._improve import improve, make_checker
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
 from nas_assistant.assistant._options import DEFAULT_GAIN, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._preview import RunPreview, preview
@@ -20,6 +21,7 @@ __all__ = [
     "DEFAULT_GAIN",
     "FAMILIARITY_MARGIN",
     "Candidate",
+    "Checker",
     "Comparison",
     "CostReport",
     "Front",
@@ -35,6 +37,7 @@ __all__ = [
     "cost_of",
     "graph_changes",
     "improve",
+    "make_checker",
     "load_predictor",
     "preview",
     "read_run",

@@ -14,6 +14,16 @@ from nas_assistant.evaluation._metrics import (
 )
 
 if TYPE_CHECKING:
+    from nas_assistant.evaluation._answer_files import AnswerFile as AnswerFile
+    from nas_assistant.evaluation._answer_files import Workshop as Workshop
+    from nas_assistant.evaluation._answer_files import example_files as example_files
+    from nas_assistant.evaluation._answer_files import lemur_files as lemur_files
+    from nas_assistant.evaluation._answer_table import tabulate_answers as tabulate_answers
+    from nas_assistant.evaluation._answer_table import tabulate_choices as tabulate_choices
+    from nas_assistant.evaluation._answer_table import wilson as wilson
+    from nas_assistant.evaluation._answers import AnswerRow as AnswerRow
+    from nas_assistant.evaluation._answers import answer_row as answer_row
+    from nas_assistant.evaluation._answers import measure_answers as measure_answers
     from nas_assistant.evaluation._evaluate import METRICS as METRICS
     from nas_assistant.evaluation._evaluate import Evaluation as Evaluation
     from nas_assistant.evaluation._evaluate import Row as Row
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABLATIONS",
+    "AnswerFile",
+    "AnswerRow",
     "Evaluation",
     "Job",
     "LOOP_FAMILIES",
@@ -60,13 +72,18 @@ __all__ = [
     "Row",
     "SHORT",
     "Truth",
+    "Workshop",
+    "answer_row",
     "bootstrap_intervals",
     "compare_rows",
     "evaluate",
+    "example_files",
     "get_row",
     "get_scorer",
     "kendall",
+    "lemur_files",
     "load_population",
+    "measure_answers",
     "measure_loop",
     "ndcg",
     "protocols",
@@ -79,9 +96,15 @@ __all__ = [
     "spearman_top_decile",
     "summarise",
     "tabulate",
+    "tabulate_answers",
+    "tabulate_choices",
+    "wilson",
 ]
 
 _LATER = {
+    **dict.fromkeys(("AnswerFile", "Workshop", "example_files", "lemur_files"), "_answer_files"),
+    **dict.fromkeys(("tabulate_answers", "tabulate_choices", "wilson"), "_answer_table"),
+    **dict.fromkeys(("AnswerRow", "answer_row", "measure_answers"), "_answers"),
     **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
     **dict.fromkeys(("LOOP_FAMILIES", "LoopRecords", "LoopSettings", "load_population", "run_loop"), "_loop"),

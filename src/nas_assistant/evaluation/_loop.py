@@ -82,6 +82,10 @@ class LoopRecords:
         """What is known of a unit."""
         return self._records.get(_place(unit))
 
+    def all(self) -> list[dict[str, Any]]:
+        """Everything that is known, in the order in which it came."""
+        return list(self._records.values())
+
     def add(self, record: dict[str, Any]) -> None:
         """Keep a unit; it is on the disk when this returns."""
         with self.path.open("ab") as file:

@@ -95,12 +95,14 @@ class Proposal:
         edits: The structured edits it was made by, empty for free code.
         explanation: One line for each change, for the header of the diff.
         failure: Why the answer could not be used, or None.
+        offered: The edits that they were chosen from, for whoever asks what the choice was worth.
     """
 
     source: str
     edits: tuple[Edit, ...] = ()
     explanation: tuple[str, ...] = ()
     failure: Failure | None = None
+    offered: tuple[Edit, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

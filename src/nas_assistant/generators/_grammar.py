@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import defaultdict
@@ -86,7 +87,9 @@ def make_offer(
     return Offer(tuple(tuple(sorted(slot)) for slot in slots), alone)
 
 
-def operations_grammar(offer: Offer, *, longest_reason: int = LONGEST_REASON) -> str:
+def operations_grammar(
+    offer: Offer, told: Sequence[str] = (), *, longest_reason: int = LONGEST_REASON
+) -> str:
     """The offer as a grammar of llama.cpp (GBNF).
 
     It gives ``{"edits": [{"id": "e12", "reason": "..."}]}`` with its one layout: no choice that is not
@@ -95,6 +98,8 @@ def operations_grammar(offer: Offer, *, longest_reason: int = LONGEST_REASON) ->
 
     Args:
         offer: What may be chosen; something has to be.
+        told: The listing in words. Given, an ``edit`` between id and reason repeats those of the choice: a
+            small model gives its reason for what it has just read, and else for any line of the listing.
         longest_reason: Most characters of a reason.
     """
     if not offer.positions:
@@ -105,10 +110,10 @@ def operations_grammar(offer: Offer, *, longest_reason: int = LONGEST_REASON) ->
         chains.append(f"choice{first}{more}")
     rules = []
     for number, slot in enumerate(offer.slots):
-        rules.append(_choice(f"choice{number}", slot))
+        rules.append(_choice(f"choice{number}", slot, told))
     if offer.alone:
         chains.append("alone")
-        rules.append(_choice("alone", offer.alone))
+        rules.append(_choice("alone", offer.alone, told))
     return "\n".join(
         [
             r'root ::= "{\"edits\": [" edits "]}"',
@@ -121,15 +126,23 @@ def operations_grammar(offer: Offer, *, longest_reason: int = LONGEST_REASON) ->
     )
 
 
-def longest_answer(offer: Offer, *, longest_reason: int = LONGEST_REASON) -> int:
+def longest_answer(offer: Offer, told: Sequence[str] = (), *, longest_reason: int = LONGEST_REASON) -> int:
     """Most characters, and so most tokens, that an answer under the grammar has."""
-    edit = len('{"id": "", "reason": ""}, ') + len(edit_id(max(offer.positions))) + longest_reason
+    chosen = max(len(_told(place, told)) for place in offer.positions)
+    edit = len('{"id": ", "reason": ""}, ') + chosen + longest_reason
     return len('{"edits": []}') + edit * max(len(offer.slots), 1)
 
 
-def _choice(name: str, positions: Sequence[int]) -> str:
-    ids = " | ".join(f'"{edit_id(place)}\\""' for place in positions)
+def _choice(name: str, positions: Sequence[int], told: Sequence[str]) -> str:
+    texts = (_told(place, told).replace("\\", "\\\\").replace('"', '\\"') for place in positions)
+    ids = " | ".join(f'"{text}"' for text in texts)
     return f'{name} ::= "{{\\"id\\": \\"" ({ids}) reason'
+
+
+def _told(place: int, told: Sequence[str]) -> str:
+    """A choice as JSON, from its id to the end of the string before the reason."""
+    words = f', "edit": {json.dumps(told[place])}' if told else ""
+    return f'{edit_id(place)}"{words}'
 
 
 def _groups(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:

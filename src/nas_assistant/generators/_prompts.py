@@ -26,6 +26,7 @@ Message = dict[str, str]
 
 CHARACTERS_PER_TOKEN = 4
 _HISTORY = 20
+_RANKED = 40
 _LONGEST = 300
 _ANNOTATION = re.compile(
     r"(?:(?<![ \t])[ \t]+)?# relevance [+-]\d+\.\d{3}(?: \(sum of \d+ layers\))?(?=[ \t]*\r?$)", re.MULTILINE
@@ -177,13 +178,17 @@ def _ranking(relevance: Sequence[LayerRelevance], own: Sequence[LayerRelevance])
     if not relevance:
         return "(no layer could be ranked)"
     ranked = sorted(relevance, key=lambda item: item.weight)
-    lines = frozenset(own)  # a line of another file would mislead
-    return "\n".join(
+    known = frozenset(own)  # a line of another file would mislead
+    lines = [
         f"{rank}. {one_line(item.layer, 120) or '(the model itself)'} ({item.op}"
-        + (f", line {item.line}" if item.line and item in lines else "")
+        + (f", line {item.line}" if item.line and item in known else "")
         + f"): {item.weight:+.3f}"
         for rank, item in enumerate(ranked, start=1)
-    )
+    ]
+    if len(lines) > _RANKED:
+        half = _RANKED // 2
+        lines[half:-half] = [f"({len(lines) - 2 * half} layers between these left out)"]
+    return "\n".join(lines)
 
 
 def _history(history: Sequence[Attempt]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -35,6 +36,7 @@ from nas_assistant.generators._tasks import Task, operations_task, search_replac
 from nas_assistant.generators._templates import Format, find_prompt
 
 _LARGEST_SEED = 2**31 - 1
+_LONGEST_EDIT = 100
 _FREE = Prices(0.0, 0.0)
 _RANGES = {
     "temperature": (0, 2),
@@ -161,7 +163,8 @@ class LlamaCppGenerator(BaseGenerator):
         except EditError as error:
             raise UserError(f"there is nothing to ask: {error.failure.message}") from None
         offer = self._offer(request, task, self._draw(request, 0), set())
-        most = longest_answer(offer) if offer is not None else self._answer_tokens
+        told = [one_line(change.edit.describe(), _LONGEST_EDIT) for change in task.changes]
+        most = longest_answer(offer, told) if offer is not None else self._answer_tokens
         check_size(task.messages, self._context_tokens)
         questions = min(request.count, self._proposals) * (1 if task.changes else self._max_repairs + 1)
         return Preview(tuple(task.messages), count_tokens(task.messages), most, 0.0, questions)
@@ -199,15 +202,17 @@ class LlamaCppGenerator(BaseGenerator):
         """Sample choices among one listing."""
         task = self._task(request, context, self._draw(request, 0))
         places = {change.edit.key: place for place, change in enumerate(task.changes)}
+        told = [one_line(change.edit.describe(), _LONGEST_EDIT) for change in task.changes]
         alone: set[int] = set()
         for place in range(min(request.count, self._proposals)):
             seed = self._draw(request, place)
             offer = self._offer(request, task, seed, alone)
             if offer is None:
                 return
-            most, grammar = longest_answer(offer), operations_grammar(offer)
+            most, grammar = longest_answer(offer, told), operations_grammar(offer, told)
             proposal = self._ask(request, task, task.messages, place, most, grammar)[0]
-            found.append(proposal)
+            offered = tuple(task.changes[place].edit for place in offer.positions)
+            found.append(replace(proposal, offered=offered))
             if len(proposal.edits) == 1:
                 alone.add(places[proposal.edits[0].key])
 

@@ -63,6 +63,6 @@ class Server:
 
 def _obey(body: dict[str, Any], mode: str) -> str:
     """An answer under the grammar: the first edit of the first slot."""
-    found = re.search(r'"(e\d+)\\""', body.get("grammar", ""))
-    reason = "why this edit should help" if mode == "copy" else "It helps"
+    found = re.search(r'"(e\d+)\\"', body.get("grammar", ""))
+    reason = "Do not choose what was tried before" if mode == "copy" else "It helps"
     return json.dumps({"edits": [{"id": found[1] if found else "?", "reason": reason}]})
