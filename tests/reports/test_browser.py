@@ -19,12 +19,16 @@ VISIBLE = """(selector => {
 COLUMN = "[...document.querySelectorAll('.candidates tbody tr')].map(r => r.cells[{}].dataset.v)"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory, page: Path) -> Iterator[Browser]:
+def require_browser() -> str:
     executable = find_browser()
     if executable is None:
         pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed (apt-get install chromium)")
-    made = Browser(executable, tmp_path_factory.mktemp("browser") / "profile")
+    return executable
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, page: Path) -> Iterator[Browser]:
+    made = Browser(require_browser(), tmp_path_factory.mktemp("browser") / "profile")
     try:
         made.resize(1280, 900)
         made.open(page)
