@@ -122,13 +122,18 @@ def test_an_unusable_answer_is_counted_by_its_kind() -> None:
 
 
 def test_what_the_model_adds_to_the_offer() -> None:
-    def record(file: str, number: int, follows: bool) -> dict[str, object]:
-        unit = {"row": "r", "group": "examples", "file": file, "try": number, "seed": 0}
-        return {"unit": unit, "asked": True, "picked": [(True, follows), (False, False)],
+    def record(row: str, file: str, number: int, gain: float) -> dict[str, object]:
+        unit = {"row": row, "group": "examples", "file": file, "try": number, "seed": 0}
+        return {"unit": unit, "asked": True, "gain": gain, "picked": [(True, True), (False, False)],
                 "offered": (0.25, 0.5), "legal": (0.5, 0.25)}  # fmt: skip
 
-    found = [record(file, number, True) for file in "ab" for number in range(4)]
-    line = tabulate_choices(found)[0]
+    def records(row: str, gain: float) -> list[dict[str, object]]:
+        return [record(row, file, number, gain + number) for file in "ab" for number in range(4)]
+
+    line, blind = tabulate_choices([*records("model", 0.25), *records("uniform", 0.125)])
+    assert (line["more_gain"], line["more_gain_interval"]) == (0.125, (0.125, 0.125))
+    assert (line["row"], blind["row"], blind["more_gain"]) == ("model", "uniform", 0.0)
+    assert tabulate_choices(records("model", 0.25))[0]["more_gain_interval"] is None
     assert (line["hurting"], line["following"], line["read"]) == (1.0, 1.0, 0.5)
     assert line["read_interval"] == (0.5, 0.5) and line["following_legal"] == 0.25
 

@@ -37,7 +37,7 @@ def run(path: Path, entry: str | None, model: Path, folder: Path) -> Result:
         path,
         entry=entry,
         generator="llama_cpp",
-        generator_options={"model": str(model), "max_listed": 16, "timeout": 1800.0},
+        generator_options={"model": str(model), "timeout": 1800.0},
         max_iterations=3,
         proposals_per_iteration=4,
         run_dir=folder / "run",

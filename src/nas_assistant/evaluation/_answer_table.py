@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+UNIFORM = "uniform"
+"""The row that draws blindly from the offers that models get."""
+
 _RESAMPLES = 2_000
 _Z = 1.959964
 
@@ -64,7 +67,8 @@ def tabulate_choices(records: Sequence[dict[str, Any]], seed: int = 0) -> list[d
     that do as the ranking says, which is to take away or replace what hurts or to add to what helps.
     ``offered`` is what a blind draw from the edits put before the model would have given, ``legal`` from all
     legal edits. ``read`` is how much of ``following`` is the model's own: the mean over the files of picked
-    less offered, with its 95 % interval (a bootstrap of the files).
+    less offered, with its 95 % interval (a bootstrap of the files). ``more_gain`` is the predicted gain of
+    its valid answers less that of the row ``uniform`` for the same file and try, which was offered the same.
 
     Args:
         records: Of :func:`measure_answers`.
@@ -75,12 +79,17 @@ def tabulate_choices(records: Sequence[dict[str, Any]], seed: int = 0) -> list[d
     for record in records:
         if record["asked"] and record["picked"] and record["offered"] and record["legal"]:
             rows[record["unit"]["row"]].append(record)
+    blind = {_place(record): record["gain"] for record in rows.get(UNIFORM, ())}
     for row, found in rows.items():
         hurting = sum(record["picked"][0][0] for record in found)
         following = sum(record["picked"][0][1] for record in found)
         excess: dict[str, list[float]] = defaultdict(list)
+        more: dict[str, list[float]] = defaultdict(list)
         for record in found:
-            excess[record["unit"]["file"]].append(record["picked"][0][1] - record["offered"][1])
+            file, other = record["unit"]["file"], blind.get(_place(record))
+            excess[file].append(record["picked"][0][1] - record["offered"][1])
+            if record["gain"] is not None and other is not None:
+                more[file].append(record["gain"] - other)
         lines.append(
             {
                 "row": row,
@@ -94,6 +103,8 @@ def tabulate_choices(records: Sequence[dict[str, Any]], seed: int = 0) -> list[d
                 "following_legal": _average(record["legal"][1] for record in found),
                 "read": _average(value for values in excess.values() for value in values),
                 "read_interval": _cluster_interval(list(excess.values()), seed),
+                "more_gain": _average(value for values in more.values() for value in values),
+                "more_gain_interval": _cluster_interval(list(more.values()), seed),
             }
         )
     return lines
@@ -118,8 +129,15 @@ def _average(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _cluster_interval(clusters: Sequence[Sequence[float]], seed: int) -> tuple[float, float]:
+def _place(record: dict[str, Any]) -> tuple[Any, ...]:
+    unit = record["unit"]
+    return unit["group"], unit["file"], unit["try"], unit["seed"]
+
+
+def _cluster_interval(clusters: Sequence[Sequence[float]], seed: int) -> tuple[float, float] | None:
     """95 % percentile interval of the mean, whole clusters drawn with replacement."""
+    if not clusters:
+        return None
     sums = np.asarray([sum(values) for values in clusters])
     sizes = np.asarray([len(values) for values in clusters])
     drawn = np.random.default_rng(seed).integers(len(clusters), size=(_RESAMPLES, len(clusters)))

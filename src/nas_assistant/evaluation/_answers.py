@@ -26,6 +26,7 @@ Scores = Literal["true", "negated", "shuffled"]
 Report = Callable[[str, str, int, int], None]
 
 _SCORES = "scores"
+_PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class AnswerRow:
         if self.generator in ("llama_cpp", "openai"):
             options.setdefault("proposals", tries)
             options.setdefault("max_repairs", 0)
+            options.setdefault("timeout", _PATIENCE)
         return get_generator(self.generator, **options)
 
 

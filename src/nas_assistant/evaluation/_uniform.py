@@ -20,7 +20,7 @@ class UniformGenerator(BaseGenerator):
 
     name: ClassVar[str] = "uniform"
 
-    def __init__(self, max_listed: int = 40) -> None:
+    def __init__(self, max_listed: int = 24) -> None:
         self._most = max_listed
 
     def propose(self, request: Request) -> list[Proposal]:

@@ -103,7 +103,7 @@ class LlamaCppGenerator(BaseGenerator):
         timeout: float = 600.0,
         max_repairs: int = 1,
         proposals: int = 4,
-        max_listed: int = 40,
+        max_listed: int = 24,
         answer_tokens: int = 2048,
         context_tokens: int = 8192,
         threads: int | None = None,
