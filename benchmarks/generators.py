@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=8, help="how many of the example files")
     parser.add_argument("--lemur", type=int, default=20, help="how many files of LEMUR")
     parser.add_argument("--tries", type=int, default=4, help="answers about each file")
+    parser.add_argument("--longest", type=int, default=6_000, help="most characters of a LEMUR file")
+    parser.add_argument("--threads", type=int, default=1, help="of a local model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--records", type=Path, default=RESULTS / "generators.jsonl", help="file of the answers"
@@ -56,7 +58,9 @@ def main() -> None:
     with Workshop(Predictor.load()) as workshop:
         files: list[AnswerFile] = example_files(EXAMPLES)[: arguments.examples]
         if arguments.lemur:
-            files += lemur_files(arguments.lemur, workshop, records, seed=arguments.seed)
+            files += lemur_files(
+                arguments.lemur, workshop, records, seed=arguments.seed, longest=arguments.longest
+            )
         measure_answers(
             [answer_row(text) for text in arguments.rows],
             files,
@@ -64,6 +68,7 @@ def main() -> None:
             records,
             tries=arguments.tries,
             seed=arguments.seed,
+            threads=arguments.threads,
             report=progress,
         )
     show(records)

@@ -314,7 +314,7 @@ def real_model() -> Path:
 @pytest.mark.model
 def test_the_real_model_gives_what_can_be_made(make_request: Callable[..., Request]) -> None:
     path = real_model()
-    generator = get_generator("llama_cpp", model=str(path), max_listed=10, context_tokens=4096, timeout=900.0)
+    generator = get_generator("llama_cpp", model=str(path), max_listed=10, timeout=900.0, threads=1)
     request = make_request(count=2, history=())
     proposals = generator.propose(request)
     generator.close()

@@ -37,7 +37,8 @@ def run(path: Path, entry: str | None, model: Path, folder: Path) -> Result:
         path,
         entry=entry,
         generator="llama_cpp",
-        generator_options={"model": str(model), "timeout": 1800.0},
+        # One thread: two wait for each other at every step where other work shares the machine.
+        generator_options={"model": str(model), "timeout": 1800.0, "threads": 1},
         max_iterations=3,
         proposals_per_iteration=4,
         run_dir=folder / "run",

@@ -45,8 +45,12 @@ class AnswerRow:
     options: dict[str, Any]
     scores: Scores = "true"
 
-    def make(self, tries: int) -> BaseGenerator:
+    def make(self, tries: int, threads: int | None = None) -> BaseGenerator:
         """The generator; it gives no answer a second chance.
+
+        Args:
+            tries: Answers of one request.
+            threads: Of a local model; its default where None.
 
         Raises:
             UserError: There is no such generator, or it does not take its options.
@@ -61,6 +65,8 @@ class AnswerRow:
             options.setdefault("proposals", tries)
             options.setdefault("max_repairs", 0)
             options.setdefault("timeout", _PATIENCE)
+        if self.generator == "llama_cpp" and threads is not None:
+            options.setdefault("threads", threads)
         return get_generator(self.generator, **options)
 
 
@@ -88,6 +94,7 @@ def measure_answers(
     *,
     tries: int = 4,
     seed: int = 0,
+    threads: int | None = None,
     report: Report | None = None,
 ) -> list[dict[str, Any]]:
     """Ask every row about every file, unless the records have it.
@@ -99,6 +106,7 @@ def measure_answers(
         records: What is known, and where what is new goes: a line for each answer.
         tries: Answers of one row about one file, to one request.
         seed: Of the requests, and of shuffled scores.
+        threads: Of a local model; its default where None.
         report: Called before each request with the row, the file, its number and the number of requests.
 
     Returns:
@@ -116,7 +124,7 @@ def measure_answers(
                 if any(records.get(unit) is None for unit in units):
                     if report is not None:
                         report(row.name, file.name, number, len(rows) * len(files))
-                    generator = generator or row.make(tries)
+                    generator = generator or row.make(tries, threads)
                     _ask(generator, row, workshop.prepare(file), workshop, units, records, seed)
                 found += [record for unit in units if (record := records.get(unit)) is not None]
         finally:

@@ -26,7 +26,7 @@ Message = dict[str, str]
 
 CHARACTERS_PER_TOKEN = 4
 _HISTORY = 20
-_RANKED = 40
+_RANKED = 20
 _LONGEST = 300
 _ANNOTATION = re.compile(
     r"(?:(?<![ \t])[ \t]+)?# relevance [+-]\d+\.\d{3}(?: \(sum of \d+ layers\))?(?=[ \t]*\r?$)", re.MULTILINE
