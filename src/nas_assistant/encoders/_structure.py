@@ -95,6 +95,13 @@ class _Signal:
     least_reach: float = 0.0
     most: float = 0.0
 
+    def copy(self) -> _Signal:
+        """Another one that says the same."""
+        return _Signal(
+            self.variance, self.smooth, self.common, self.pools, self.convolutions, self.spatial,
+            self.reach, self.mean_reach, self.least, self.least_reach, self.most,
+        )  # fmt: skip
+
     def look(self, distance: float) -> None:
         """Every path looks so much farther."""
         self.reach += distance
@@ -202,26 +209,26 @@ def _join(signals: list[_Signal], shares: list[float], channels: float, concat: 
     if not signals:
         return _Signal()
     if len(signals) == 1:
-        return _Signal(*(getattr(signals[0], name) for name in _Signal.__slots__))
+        return signals[0].copy()
     carried = [max(one.variance * share, 1e-12) for one, share in zip(signals, shares, strict=True)]
     total = sum(carried)
-
-    def expected(name: str) -> float:
-        return float(sum(w * getattr(one, name) for w, one in zip(carried, signals, strict=True)) / total)
-
-    return _Signal(
+    joined = _Signal(
         variance=total / channels if concat else total,
-        smooth=expected("smooth"),
-        common=expected("common"),
-        pools=expected("pools"),
-        convolutions=expected("convolutions"),
-        spatial=expected("spatial"),
-        reach=expected("reach"),
+        smooth=0.0,
         mean_reach=sum(one.mean_reach for one in signals) / len(signals),
         least=min(one.least for one in signals),
         least_reach=min(one.least_reach for one in signals),
         most=max(one.most for one in signals),
     )
+    for one, weight in zip(signals, carried, strict=True):
+        weight /= total
+        joined.smooth += weight * one.smooth
+        joined.common += weight * one.common
+        joined.pools += weight * one.pools
+        joined.convolutions += weight * one.convolutions
+        joined.spatial += weight * one.spatial
+        joined.reach += weight * one.reach
+    return joined
 
 
 def _normalise(signal: _Signal) -> None:
