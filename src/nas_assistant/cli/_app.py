@@ -20,6 +20,7 @@ from nas_assistant.cli._predict import predict
 from nas_assistant.cli._relevance import relevance
 from nas_assistant.cli._report import report
 from nas_assistant.cli._train import train
+from nas_assistant.cli._verify import verify
 
 app = typer.Typer(
     name="nas-assistant",
@@ -54,6 +55,7 @@ for _command in (
     cost,
     graph,
     compare,
+    verify,
     report,
     train,
     evaluate,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,18 @@ from nas_assistant.sources._timing import prepare
 sys.dont_write_bytecode = True
 
 
-def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
+def answer(
+    job: dict[str, Any], features: dict[str, str], tell: Callable[[bytes], None] = lambda told: None
+) -> bytes:
     """Do one job.
 
     Args:
         job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``train``,
-            ``limits``. With a ``count``, that many samples of the data are read and no model is built.
-            ``limits``; with ``time``, the forward pass is timed.
+            ``limits``; with ``time``, the forward pass is timed. With a ``count``, that many samples of the
+            data are read and no model is built. With a ``task``, the name of a module of this package, its
+            ``run`` does the work.
         features: How far this process is locked down.
+        tell: Hands something to the parent before the answer.
 
     Returns:
         JSON: ``{"result": {...}}`` or ``{"failure": {"kind", "message", "line"}}``.
@@ -33,7 +39,11 @@ def answer(job: dict[str, Any], features: dict[str, str]) -> bytes:
     tempfile.tempdir = None
     path = Path(job["path"])
     try:
-        return encode({"result": _build_and_run(job, path, _weaknesses(features))}).encode()
+        if "task" in job:
+            result = importlib.import_module(job["task"]).run(job, tell)
+        else:
+            result = _build_and_run(job, path, _weaknesses(features))
+        return encode({"result": result}).encode()
     except BaseException as error:
         limit = f"{job['limits']['memory_bytes'] / 2**30:.3g} GiB"
         failure = describe(error, path, limit)

@@ -80,13 +80,13 @@ def _images(
     chosen = [images[i] for i in rng.permutation(len(images))[:count].tolist()]
     arrays = [decode(path, image, read(str(image))) for image in chosen]
     shape = max(Counter(array.shape for array in arrays).items(), key=lambda item: item[1])[0]
-    values = np.stack([_fitted(array, shape) for array in arrays])
+    values = np.stack([fitted(array, shape) for array in arrays])
     labels = np.asarray([numbers[image.parent.name] for image in chosen], dtype=np.int64)
     counts = Counter(image.parent.name for image in images)
     return Labelled(values, labels, tuple(counts[name] for name in classes))
 
 
-def _fitted(array: Floats, shape: tuple[int, ...]) -> Floats:
+def fitted(array: Floats, shape: tuple[int, ...]) -> Floats:
     """An image of another size or number of channels than most, made like them."""
     if array.shape[0] != shape[0]:
         array = np.broadcast_to(array.mean(axis=0, keepdims=True), (shape[0], *array.shape[1:]))
@@ -111,7 +111,7 @@ def _python(data: dict[str, Any], count: int, rng: np.random.Generator, notes: l
             raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
         value = getattr(module, name)
         value = value() if is_maker(value) else value
-        values, labels, total, listed = _read(value, count, rng, f"{path.name}: {name}")
+        values, labels, total, listed = read_labelled(value, count, rng, f"{path.name}: {name}")
     except Exception as error:
         failure = describe(error, path, "the sandbox")
         raise JobFailure(failure.kind, failure.message) from error
@@ -125,7 +125,7 @@ def _python(data: dict[str, Any], count: int, rng: np.random.Generator, notes: l
     return Labelled(values, labels, tuple(round(share * number) for number in counts.tolist() if number))
 
 
-def _read(
+def read_labelled(
     value: Any, count: int, rng: np.random.Generator, place: str
 ) -> tuple[Floats, Integers, int | None, Integers | None]:
     """Samples, their labels, how many there are in all, and all labels, where these are known."""

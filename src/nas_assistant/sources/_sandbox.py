@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +56,7 @@ class Sandbox:
         self.limits = limits or Limits()
         self._worker: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
-        self._pending = b""
+        self._pending = bytearray()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -76,12 +76,18 @@ class Sandbox:
         with self._lock:
             self._start()
 
-    def run(self, job: Mapping[str, Any], limits: Limits | None = None) -> Outcome:
+    def run(
+        self,
+        job: Mapping[str, Any],
+        limits: Limits | None = None,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> Outcome:
         """Run one job in a fresh locked-down process.
 
         Args:
             job: JSON data; ``readable`` and ``listable`` name the files and folders that it may see.
             limits: For this job; the sandbox's own by default.
+            heard: Called with what the job tells before it answers, untrusted. An exception ends the job.
         """
         limits = limits or self.limits
         line = json.dumps({**job, "limits": dataclasses.asdict(limits)}).encode() + b"\n"
@@ -89,8 +95,14 @@ class Sandbox:
             try:
                 self._start()
                 self._write(line)
-                header = self._read_header(time.monotonic() + limits.seconds + _GRACE_SECONDS)
-                answer = self._read_bytes(int(header["bytes"]), time.monotonic() + _GRACE_SECONDS)
+                deadline = time.monotonic() + limits.seconds + _GRACE_SECONDS
+                while True:
+                    header = self._read_header(deadline)
+                    answer = self._read_bytes(int(header["bytes"]), time.monotonic() + _GRACE_SECONDS)
+                    if "told" not in header:
+                        break
+                    if heard is not None:
+                        heard(answer)
             except _Lost:
                 self._close()
                 return Outcome("exit", detail="the sandbox's worker ended")
@@ -98,6 +110,11 @@ class Sandbox:
                 self._close()  # an answer may still be under way: the next job needs a fresh worker
                 raise
             return Outcome(header["status"], answer, header["output"], header["detail"])
+
+    def interrupt(self) -> None:
+        """End the job that another thread runs: it finds the worker gone."""
+        if (worker := self._worker) is not None:
+            worker.kill()
 
     def close(self) -> None:
         """End the worker and everything that it started, and remove its files."""
@@ -121,7 +138,7 @@ class Sandbox:
             start_new_session=True,  # Ctrl-C is ours to handle
             bufsize=0,
         )
-        self._pending = b""
+        self._pending = bytearray()
         try:
             header = self._read_header(time.monotonic() + _START_SECONDS)
         except _Lost:
@@ -169,14 +186,16 @@ class Sandbox:
             if len(self._pending) > _HEADER_BYTES:
                 raise _Lost
             self._receive(deadline)
-        line, _, self._pending = self._pending.partition(b"\n")
+        line, _, rest = self._pending.partition(b"\n")
+        self._pending = rest
         header: dict[str, Any] = json.loads(line)
         return header
 
     def _read_bytes(self, count: int, deadline: float) -> bytes:
         while len(self._pending) < count:
             self._receive(deadline)
-        data, self._pending = self._pending[:count], self._pending[count:]
+        data = bytes(self._pending[:count])
+        del self._pending[:count]
         return data
 
     def _receive(self, deadline: float) -> None:

@@ -20,6 +20,7 @@ from nas_assistant.sources._limits import Limits
 _TICK = 0.05
 _TAIL_BYTES = 16_384
 _LENGTH_BYTES = 8
+_INTERIM = 1 << 63  # marks the length of what is told before the answer
 _ORPHAN_SECONDS = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -42,17 +43,26 @@ class Outcome:
     detail: str = ""
 
 
+Tell = Callable[[bytes], None]
+
+
 def run_forked(
-    work: Callable[[Path, int], bytes], scratch: Path, limits: Limits, stop: int | None = None
+    work: Callable[[Path, int, Tell], bytes],
+    scratch: Path,
+    limits: Limits,
+    stop: int | None = None,
+    heard: Tell | None = None,
 ) -> Outcome:
-    """Fork, run ``work(scratch, parent)`` in the child and collect the bytes that it returns.
+    """Fork, run ``work(scratch, parent, tell)`` in the child and collect the bytes that it returns.
 
     Args:
         work: Runs in the child, whose standard streams are closed off. It must lock the process down itself.
+            What it gives to ``tell`` is heard before it ends.
         scratch: The child's working folder.
         limits: When to end it.
         stop: A file descriptor of this process, which must have no other children; when it becomes
             readable, the child and this process end.
+        heard: Called with everything that the child tells, each within the limit of an answer.
     """
     answer_end, answer_start = os.pipe()
     output_end, output_start = os.pipe()
@@ -64,12 +74,13 @@ def run_forked(
             os.close(answer_end)
             os.close(output_end)
             _enter(scratch, output_start)
-            _write(answer_start, token, work(scratch, parent))
+            answer = work(scratch, parent, lambda told: _write(answer_start, token, told, _INTERIM))
+            _write(answer_start, token, answer)
         finally:
             os._exit(0)
     os.close(answer_start)
     os.close(output_start)
-    watch = _Watch(child, scratch, limits, token, answer_end, output_end)
+    watch = _Watch(child, scratch, limits, token, answer_end, output_end, heard)
     try:
         return watch.until_end(stop)
     finally:
@@ -93,8 +104,8 @@ def _enter(scratch: Path, output: int) -> None:
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=False)
 
 
-def _write(channel: int, token: bytes, answer: bytes) -> None:
-    data = memoryview(token + len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
+def _write(channel: int, token: bytes, answer: bytes, mark: int = 0) -> None:
+    data = memoryview(token + (len(answer) | mark).to_bytes(_LENGTH_BYTES, "big") + answer)
     while data:
         data = data[os.write(channel, data) :]
 
@@ -103,13 +114,21 @@ class _Watch:
     """The parent's view of one child."""
 
     def __init__(
-        self, child: int, scratch: Path, limits: Limits, token: bytes, answer: int, output: int
+        self,
+        child: int,
+        scratch: Path,
+        limits: Limits,
+        token: bytes,
+        answer: int,
+        output: int,
+        heard: Tell | None,
     ) -> None:
         self._child, self._scratch, self._limits, self._token = child, scratch, limits, token
         self._answer_end, self._output_end = answer, output
-        self._open = [answer, output]
-        self._received = b""
+        self._open, self._heard = [answer, output], heard
+        self._received = bytearray()
         self._length: int | None = None
+        self._interim = False
         self._tail = b""
         self._code: int | None = None
 
@@ -120,8 +139,8 @@ class _Watch:
             self._read(stop, _TICK)
             if self._length is not None and self._length > self._limits.answer_bytes:
                 return self._outcome("oversize")
-            if self._length is not None and len(self._received) >= self._length:
-                return self._outcome("answer", self._received[: self._length])
+            if (answer := self._answer()) is not None:
+                return self._outcome("answer", answer)
             if self._ended():
                 return self._last_words()
             now = time.monotonic()
@@ -168,14 +187,31 @@ class _Watch:
 
     def _take(self, data: bytes) -> None:
         self._received += data
+        while self._find_length() and self._interim and len(self._received) >= (self._length or 0):
+            told = bytes(self._received[: self._length])
+            del self._received[: self._length]
+            self._length = None
+            if self._heard is not None:
+                self._heard(told)
+
+    def _find_length(self) -> bool:
         if self._length is None:
             # Anything before the token was written by the user's code, not by ours.
-            _, found, rest = self._received.partition(self._token)
-            if not found:
-                self._received = self._received[-len(self._token) :]
-            elif len(rest) >= _LENGTH_BYTES:
-                self._length = int.from_bytes(rest[:_LENGTH_BYTES], "big")
-                self._received = rest[_LENGTH_BYTES:]
+            start = self._received.find(self._token)
+            if start < 0:
+                del self._received[: -len(self._token)]
+                return False
+            end = start + len(self._token) + _LENGTH_BYTES
+            if len(self._received) >= end:
+                length = int.from_bytes(self._received[end - _LENGTH_BYTES : end], "big")
+                self._interim, self._length = bool(length & _INTERIM), length & ~_INTERIM
+                del self._received[:end]
+        return self._length is not None and self._length <= self._limits.answer_bytes
+
+    def _answer(self) -> bytes | None:
+        if self._length is None or self._interim or len(self._received) < self._length:
+            return None
+        return bytes(self._received[: self._length])
 
     def _ended(self) -> bool:
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -184,8 +220,8 @@ class _Watch:
     def _last_words(self) -> Outcome:
         while self._open and select.select(self._open, [], [], 0)[0]:
             self._read(None, 0)
-        if self._length is not None and len(self._received) >= self._length:
-            return self._outcome("answer", self._received[: self._length])
+        if (answer := self._answer()) is not None:
+            return self._outcome("answer", answer)
         result = os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOWAIT)
         assert result is not None
         if result.si_code == os.CLD_EXITED:

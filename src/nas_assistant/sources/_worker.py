@@ -20,7 +20,7 @@ from typing import Any
 
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._lockdown import lock_down
-from nas_assistant.sources._watch import Outcome, adopt_orphans, run_forked
+from nas_assistant.sources._watch import Outcome, Tell, adopt_orphans, run_forked
 
 _POLL_SECONDS = 1.0
 
@@ -68,16 +68,19 @@ def _serve(framework: str, folder: Path, reply: int) -> int:
 def _run(job: dict[str, Any], folder: Path, reply: int) -> Outcome:
     limits = Limits(**job["limits"])
 
-    def work(scratch: Path, worker: int) -> bytes:
+    def work(scratch: Path, worker: int, tell: Tell) -> bytes:
         os.close(reply)
         from nas_assistant.sources._child import answer
 
         readable = [Path(path) for path in job.get("readable", ())]
         listable = [Path(path) for path in job.get("listable", ())]
-        return answer(job, lock_down(scratch, readable, listable, limits, worker))
+        return answer(job, lock_down(scratch, readable, listable, limits, worker), tell)
+
+    def heard(told: bytes) -> None:
+        _send(reply, {"told": True}, told)
 
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as scratch:
-        return run_forked(work, Path(scratch), limits, stop=0)
+        return run_forked(work, Path(scratch), limits, stop=0, heard=heard)
 
 
 def _warm_up(framework: str) -> None:

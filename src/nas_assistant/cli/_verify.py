@@ -1,0 +1,174 @@
+"""``nas-assistant verify``: train two models for real and compare them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nas_assistant.cli._arguments import Entry, Json
+from nas_assistant.cli._errors import NOTHING_BETTER
+from nas_assistant.cli._output import console, print_json, print_notes, table
+
+if TYPE_CHECKING:
+    from nas_assistant.verify import Step, Verification
+
+
+def verify(
+    first: Annotated[Path, typer.Argument(metavar="A.py", help="The original model.")],
+    second: Annotated[Path, typer.Argument(metavar="B.py", help="The model held against it.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="Labelled samples: an image folder or a zip of one, file.py:name (batches of samples and "
+            "class numbers), cifar10 or digits."
+        ),
+    ],
+    entry: Entry = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Pairs to train.")] = 5,
+    minutes: Annotated[float | None, typer.Option(help="End after so many minutes.")] = None,
+    train_images: Annotated[int, typer.Option(help="Most images to train on.")] = 10_000,
+    val_images: Annotated[int, typer.Option(help="Most images to measure on.")] = 5_000,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Highest learning rate of AdamW.")] = 2e-3,
+    augment: Annotated[
+        str, typer.Option(help="none, crop, flip, crop+flip, or auto: by the kind of image.")
+    ] = "auto",
+    confidence: Annotated[float, typer.Option(help="Of the interval of the difference.")] = 0.95,
+    early_stop: Annotated[
+        bool, typer.Option("--early-stop", help="End a training whose curve tells how the pair ends.")
+    ] = False,
+    workers: Annotated[int, typer.Option(help="Pairs to train at the same time, a core each.")] = 1,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the trainings; by default one for this data and recipe.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of the measured labels; nas-runs/verified by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train A.py and B.py for real, paired, and say whether B is better.
+
+    Ends with 0 when B is better, 1 when it is worse or the two are not told apart, 2 on bad input. Ctrl-C and
+    --minutes keep what was trained: the same command goes on, and one with more --seeds adds to it.
+    """
+    from nas_assistant.verify import DEFAULT_STORE, Recipe
+    from nas_assistant.verify import verify as run
+
+    recipe = Recipe(
+        epochs=epochs,
+        train_images=train_images,
+        val_images=val_images,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        augment=augment,
+    )
+    with show_training(2 * seeds * epochs) as progress:
+        found = run(
+            first,
+            second,
+            data=data,
+            entry=entry,
+            seeds=seeds,
+            recipe=recipe,
+            minutes=minutes,
+            confidence=confidence,
+            early_stop=early_stop,
+            workers=workers,
+            run_dir=run_dir,
+            store=store or DEFAULT_STORE,
+            progress=progress,
+        )
+    print_notes(found.notes)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_verification(found)
+    if found.verdict is None or found.verdict.answer != "better":
+        raise typer.Exit(NOTHING_BETTER)
+
+
+@contextlib.contextmanager
+def show_training(total: int | None) -> Iterator[Callable[[Step], None]]:
+    """A bar on stderr, or a line an epoch where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from nas_assistant.verify import sparkline
+
+    def text(step: Step) -> str:
+        curve = [epoch.accuracy for epoch in step.epochs]
+        last = f" {curve[-1]:.4f}" if curve else ""
+        again = " (worker lost, going on from the last epoch)" if step.retried else ""
+        return f"{step.subject.name}, seed {step.seed}: {sparkline(curve, 0.0)}{last}{again}"
+
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda step: typer.echo(f"{text(step)} ({len(step.epochs)}/{step.total})", err=True)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bars:
+        task = bars.add_task("building the models and reading the data", total=total)
+        done: dict[tuple[str, int], int] = {}
+
+        def show(step: Step) -> None:
+            done[step.subject.key, step.seed] = len(step.epochs)
+            bars.update(task, description=text(step), completed=sum(done.values()))
+
+        yield show
+
+
+def print_verification(found: Verification) -> None:
+    """The table of two models, and the verdict in words."""
+    data = found.to_json()
+    console().print(_models(data))
+    facts, verdict = found.data, found.verdict
+    typer.echo(
+        f"{facts['name']}: {facts['train']:,} images to train on, {facts['val']:,} to measure on, "
+        f"{facts['classes']} classes; {found.recipe.epochs} epochs, {len(found.seeds)} seeds"
+    )
+    if found.ended_early:
+        listed = ", ".join(f"seed {seed} at {epoch}" for seed, epoch in found.ended_early.items())
+        typer.echo(f"Compared before the last epoch, as the curves told the end: {listed}")
+    if found.stopped != "done":
+        reason = "the minutes are over" if found.stopped == "minutes" else "interrupted"
+        typer.echo(f"Not all was trained ({reason}); the same command goes on")
+    if verdict is None:
+        typer.echo("Verdict: none, fewer than two pairs were trained")
+        return
+    name, other = found.second.subject.name, found.first.subject.name
+    verb = {"better": "is better than", "worse": "is worse than"}
+    words = (
+        f"{name} {verb[verdict.answer]} {other}" if verdict.answer in verb else "the two are not told apart"
+    )
+    typer.echo(
+        f"Difference {verdict.difference:+.4f}, {verdict.confidence:.0%} interval {verdict.low:+.4f} to "
+        f"{verdict.high:+.4f}; ahead with {verdict.wins} seeds, behind with {verdict.losses} "
+        f"(sign test p = {verdict.sign_p:.3f})\nVerdict: {words}"
+    )
+    if found.labels is not None:
+        typer.echo(f"Labels: {found.labels}")
+
+
+def _models(data: dict[str, Any]) -> Any:
+    from nas_assistant.verify import sparkline
+
+    right = ("parameters", "accuracy", "deviation", "s/epoch")
+    columns = ("", *right, "mean curve", "at twice the epochs (extrapolated)")
+    shown = table(*columns, right=right)
+    values = [value for model in data["models"] for value in model["curve"]]
+    for model in data["models"]:
+        curve, heading = model["curve"], model["at_twice_the_epochs"]
+        shown.add_row(
+            model["model"],
+            f"{model['params']:,}",
+            f"{model['accuracy']:.4f}" if curve else "",
+            f"{model['deviation']:.4f}" if model["deviation"] is not None else "",
+            f"{model['seconds_per_epoch']:.1f}" if curve else "",
+            sparkline(curve, min(values), max(values)) if curve else "",
+            f"{heading['accuracy']:.3f} ({heading['low']:.3f} to {heading['high']:.3f})" if heading else "",
+        )
+    return shown

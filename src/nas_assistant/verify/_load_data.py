@@ -1,0 +1,169 @@
+"""In the child: the labelled samples of a data set, split into those to train on and those to measure on."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from nas_assistant.errors import FailureKind
+from nas_assistant.sources._child import _seed
+from nas_assistant.sources._data import _SPLITS, _SUFFIXES, decode, is_maker, walk
+from nas_assistant.sources._labelled import fitted, read_labelled
+from nas_assistant.sources._load import JobFailure, describe, load_module
+from nas_assistant.verify._messages import pack
+
+Array = np.ndarray[Any, Any]
+_TRAIN, _HELD_OUT = _SPLITS[:3], _SPLITS[3:]
+_HELD_OUT_SHARE = 0.2
+_MAX_BYTES = 2 * 2**30
+
+
+def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
+    """Read the data that ``job["data"]`` names, tell the arrays, and answer with what they are.
+
+    Raises:
+        JobFailure: There are too few labelled samples.
+    """
+    _seed(0)
+    data, limits = job["data"], (int(job["train_images"]), int(job["val_images"]))
+    rng = np.random.default_rng(0)  # the split is part of the data, the same for every seed
+    if data["kind"] == "digits":
+        arrays = _digits(limits, rng)
+    elif data["kind"] == "python":
+        arrays = _python(data, limits, rng)
+    else:
+        arrays = _images(data, limits, rng)
+    train, held_out = arrays["train_x"], arrays["val_x"]
+    if len(train) < 2 or len(held_out) < 2:
+        _refuse(_name(data), f"{len(train)} samples to train on and {len(held_out)} to measure on")
+    classes = int(max(arrays["train_y"].max(), arrays["val_y"].max())) + 1
+    facts = {"classes": classes, "train": len(train), "val": len(held_out), "shape": list(train.shape[1:])}
+    tell(pack(facts, save({name: np.ascontiguousarray(array) for name, array in arrays.items()})))
+    return facts
+
+
+def _digits(limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images[:, None] * (255 / 16)).astype(np.uint8)
+    return _pick(pixels, digits.target.astype(np.int64), limits, rng)
+
+
+def _images(data: dict[str, Any], limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
+    path = Path(data["path"])
+    if data["kind"] == "folder":
+        return _choose(path, list(walk(path)), lambda name: (path / name).read_bytes(), limits, rng)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
+            return _choose(path, names, archive.read, limits, rng)
+    except zipfile.BadZipFile:
+        raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
+
+
+def _choose(
+    path: Path,
+    names: list[str],
+    read: Callable[[str], bytes],
+    limits: tuple[int, int],
+    rng: np.random.Generator,
+) -> dict[str, Array]:
+    files = sorted(p for p in map(PurePosixPath, names) if p.suffix.lower() in _SUFFIXES and len(p.parts) > 1)
+    splits = [image.parts[-3].lower() if len(image.parts) > 2 else "" for image in files]
+    classes = sorted({image.parent.name for image in files} - set(_SPLITS))
+    if len(classes) < 2:
+        _refuse(path.name, f"images of {len(classes)} classes")
+    number = {name: index for index, name in enumerate(classes)}
+    held = [
+        f for f, split in zip(files, splits, strict=True) if split in _HELD_OUT and f.parent.name in number
+    ]
+    rest = [f for f, split in zip(files, splits, strict=True) if split not in _HELD_OUT]
+    rest = [image for image in rest if image.parent.name in number]
+    labels = [
+        np.array([number[image.parent.name] for image in part], dtype=np.int64) for part in (rest, held)
+    ]
+    if held:
+        chosen = [stratified(part, limit, rng) for part, limit in zip(labels, limits, strict=True)]
+    else:
+        chosen = list(split_off(labels[0], limits, rng))
+        held, labels[1] = rest, labels[0]
+    arrays: dict[str, Array] = {}
+    for name, part, where, label in zip(("train", "val"), (rest, held), chosen, labels, strict=True):
+        arrays[f"{name}_x"] = _decode_all(path, [part[i] for i in where], read, arrays.get("train_x"))
+        arrays[f"{name}_y"] = label[where]
+    return arrays
+
+
+def _decode_all(
+    path: Path, files: list[PurePosixPath], read: Callable[[str], bytes], like: Array | None
+) -> Array:
+    pixels: Array | None = None
+    for row, name in enumerate(files):
+        image = decode(path, name, read(str(name)))
+        if pixels is None:
+            shape = image.shape if like is None else like.shape[1:]
+            if len(files) * int(np.prod(shape)) > _MAX_BYTES:
+                _refuse(path.name, f"{len(files):,} images of {shape[1]} x {shape[2]} pixels, over 2 GiB")
+            pixels = np.empty((len(files), *shape), dtype=np.uint8)
+        if image.shape != pixels.shape[1:]:
+            image = fitted(image, pixels.shape[1:])
+        pixels[row] = np.round(image * 255)
+    return pixels if pixels is not None else np.empty((0, 1, 1, 1), dtype=np.uint8)
+
+
+def _python(data: dict[str, Any], limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
+    path, name = Path(data["path"]), data["name"]
+    working = Path.cwd()
+    os.chdir(path.parent)  # data sets are often named relative to their file
+    try:
+        module = load_module(path, data["source"])
+        if not hasattr(module, name):
+            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
+        value = getattr(module, name)
+        value = value() if is_maker(value) else value
+        x, y, _, _ = read_labelled(value, sum(limits), rng, f"{path.name}: {name}")
+    except Exception as error:
+        failure = describe(error, path, "the sandbox")
+        raise JobFailure(failure.kind, failure.message) from error
+    finally:
+        os.chdir(working)
+    return _pick(x, y, limits, rng)
+
+
+def _pick(x: Array, y: Array, limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
+    train, held = split_off(y, limits, rng)
+    return {"train_x": x[train], "train_y": y[train], "val_x": x[held], "val_y": y[held]}
+
+
+def split_off(labels: Array, limits: tuple[int, int], rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rows to train on and rows to hold out, a fifth of each class, within their limits."""
+    held = stratified(labels, round(len(labels) * _HELD_OUT_SHARE), rng)
+    rest = np.setdiff1d(np.arange(len(labels)), held)
+    return rest[stratified(labels[rest], limits[0], rng)], held[stratified(labels[held], limits[1], rng)]
+
+
+def stratified(labels: Array, count: int, rng: np.random.Generator) -> Array:
+    """At most ``count`` rows, drawn at random, each class by its share."""
+    if count >= len(labels):
+        return np.arange(len(labels))
+    places = np.empty(len(labels))
+    for label, size in Counter(labels.tolist()).items():
+        places[labels == label] = (rng.permutation(size) + rng.random(size)) / size
+    return np.sort(np.argsort(places, kind="stable")[:count])
+
+
+def _name(data: dict[str, Any]) -> str:
+    return Path(data["path"]).name if "path" in data else str(data["kind"])
+
+
+def _refuse(name: str, found: str) -> None:
+    remedy = "images in folders named after their classes, or batches of (samples, class numbers), are needed"
+    raise JobFailure(FailureKind.IMPORT, f"{name}: {found}; {remedy}")
