@@ -11,7 +11,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
-@pytest.mark.parametrize("name", ["generators", "improve", "pictures", "predictor"])
+@pytest.mark.parametrize("name", ["generators", "improve", "pictures", "predictor", "verify"])
 def test_a_benchmark_shows_its_help(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=120

@@ -74,3 +74,16 @@ def test_bad_options(
     refused: Callable[..., str], pair: tuple[Path, Path], options: tuple[str, ...], message: str
 ) -> None:
     assert message in refused("verify", *pair, *options)
+
+
+def test_improve_says_first_what_verify_lacks(refused: Callable[..., str], pair: tuple[Path, Path]) -> None:
+    assert "--verify trains for real: say on what, with --data" in refused(
+        "improve", pair[0], "--verify", "3"
+    )
+    assert "--verify 0: at least 1" in refused("improve", pair[0], "--verify", "0", "--data", "digits")
+
+
+def test_verify_of_one_file(refused: Callable[..., str], pair: tuple[Path, Path]) -> None:
+    assert "narrow.py: give the model to hold against it too" in refused(
+        "verify", pair[0], "--data", "digits"
+    )

@@ -22,6 +22,7 @@ from nas_assistant.cli._arguments import (
 from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._front import print_front
 from nas_assistant.cli._output import console, print_json, print_notes, table
+from nas_assistant.cli._verify import check_can_verify, verify_found
 
 if TYPE_CHECKING:
     from nas_assistant.assistant import Progress, Result, RunPreview
@@ -109,6 +110,14 @@ def improve(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first prompt and what it may cost; ask nothing.")
     ] = False,
+    verify_top: Annotated[
+        int | None,
+        typer.Option(
+            "--verify",
+            metavar="N",
+            help="Then train the N best candidates on --data for real, as 'verify RUN_DIR' does.",
+        ),
+    ] = None,
     checkpoint: Checkpoint = None,
     as_json: Json = False,
 ) -> None:
@@ -157,16 +166,20 @@ def improve(
         "max_seconds": max_seconds,
         "checkpoint": checkpoint,
     }
+    if verify_top is not None:
+        check_can_verify(data, verify_top)
     if dry_run:
         _print_preview(preview(model, **options), as_json)
         return
     with _progress() as progress:
         result = run_improve(model, run_dir=run_dir, resume=resume, progress=progress, **options)
     print_notes(result.notes)
-    if as_json:
-        print_json(result.to_json())
-    else:
+    if not as_json:
         _print_result(result)
+    elif verify_top is None:
+        print_json(result.to_json())
+    if verify_top is not None:
+        verify_found(result, data, verify_top, checkpoint, as_json)
     if not result.improved:
         raise typer.Exit(NOTHING_BETTER)
 

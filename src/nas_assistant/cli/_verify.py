@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas_assistant.cli._arguments import Entry, Json
+from nas_assistant.cli._arguments import Checkpoint, Entry, Json
 from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._output import console, print_json, print_notes, table
 
 if TYPE_CHECKING:
-    from nas_assistant.verify import Step, Verification
+    from nas_assistant.assistant import Result
+    from nas_assistant.verify import RunVerification, Step, Verification
 
 
 def verify(
-    first: Annotated[Path, typer.Argument(metavar="A.py", help="The original model.")],
-    second: Annotated[Path, typer.Argument(metavar="B.py", help="The model held against it.")],
+    first: Annotated[
+        Path, typer.Argument(metavar="A.py|RUN_DIR", help="The original model, or a run of improve.")
+    ],
     data: Annotated[
         str,
         typer.Option(
@@ -27,7 +29,18 @@ def verify(
             "class numbers), cifar10 or digits."
         ),
     ],
+    second: Annotated[
+        Path | None, typer.Argument(metavar="B.py", help="The model held against A.py.")
+    ] = None,
     entry: Entry = None,
+    top: Annotated[
+        int, typer.Option(help="Of a run: candidates to train, those that the predictor puts highest.")
+    ] = 5,
+    backend: Annotated[
+        str, typer.Option(help="Of a run: optuna, or ray for a cluster; what ends hopeless trainings.")
+    ] = "optuna",
+    method: Annotated[str, typer.Option(help="Of a run: halving or hyperband.")] = "halving",
+    checkpoint: Checkpoint = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
     seeds: Annotated[int, typer.Option(help="Pairs to train.")] = 5,
     minutes: Annotated[float | None, typer.Option(help="End after so many minutes.")] = None,
@@ -53,10 +66,14 @@ def verify(
 ) -> None:
     """Train A.py and B.py for real, paired, and say whether B is better.
 
+    Of a run's folder the best candidates are trained, the promising ones more, and the winner is held against
+    the original.
+
     Ends with 0 when B is better, 1 when it is worse or the two are not told apart, 2 on bad input. Ctrl-C and
     --minutes keep what was trained: the same command goes on, and one with more --seeds adds to it.
     """
-    from nas_assistant.verify import DEFAULT_STORE, Recipe
+    from nas_assistant.errors import UserError
+    from nas_assistant.verify import DEFAULT_STORE, Recipe, verify_run
     from nas_assistant.verify import verify as run
 
     recipe = Recipe(
@@ -67,22 +84,36 @@ def verify(
         learning_rate=learning_rate,
         augment=augment,
     )
+    shared: dict[str, Any] = {
+        "data": data,
+        "seeds": seeds,
+        "recipe": recipe,
+        "minutes": minutes,
+        "confidence": confidence,
+        "early_stop": early_stop,
+        "workers": workers,
+        "store": store or DEFAULT_STORE,
+    }
+    if second is None:
+        if not first.is_dir():
+            raise UserError(f"{first}: give the model to hold against it too, or the folder of a run")
+        if entry is not None or run_dir is not None:
+            raise UserError(f"--entry and --run-dir are those of the run in {first}: leave them out")
+        with show_training(None) as progress:
+            settings: dict[str, Any] = {
+                "top": top,
+                "backend": backend,
+                "method": method,
+                "checkpoint": checkpoint,
+            }
+            contest = verify_run(first, **shared, **settings, progress=progress)
+        if as_json:
+            print_json(contest.to_json())
+        else:
+            print_contest(contest)
+        raise typer.Exit(0 if contest.holds else NOTHING_BETTER)
     with show_training(2 * seeds * epochs) as progress:
-        found = run(
-            first,
-            second,
-            data=data,
-            entry=entry,
-            seeds=seeds,
-            recipe=recipe,
-            minutes=minutes,
-            confidence=confidence,
-            early_stop=early_stop,
-            workers=workers,
-            run_dir=run_dir,
-            store=store or DEFAULT_STORE,
-            progress=progress,
-        )
+        found = run(first, second, **shared, entry=entry, run_dir=run_dir, progress=progress)
     print_notes(found.notes)
     if as_json:
         print_json(found.to_json())
@@ -90,6 +121,40 @@ def verify(
         print_verification(found)
     if found.verdict is None or found.verdict.answer != "better":
         raise typer.Exit(NOTHING_BETTER)
+
+
+def check_can_verify(data: str | None, top: int) -> None:
+    """Whether ``improve --verify`` can do its work, before the search begins.
+
+    Raises:
+        UserError: It cannot.
+    """
+    from nas_assistant.errors import UserError
+    from nas_assistant.verify import check_backend
+
+    if data is None:
+        raise UserError("--verify trains for real: say on what, with --data")
+    if top < 1:
+        raise UserError(f"--verify {top}: at least 1 candidate")
+    check_backend("optuna")
+
+
+def verify_found(result: Result, data: str | None, top: int, checkpoint: Path | None, as_json: bool) -> None:
+    """Train what a run of ``improve`` found, and end the command by the verdict."""
+    from nas_assistant.verify import verify_run
+
+    assert data is not None
+    if all(one.failure is not None for one in result.history):
+        if as_json:
+            print_json(result.to_json())
+        raise typer.Exit(NOTHING_BETTER)
+    with show_training(None) as progress:
+        found = verify_run(result.run_dir, data=data, top=top, checkpoint=checkpoint, progress=progress)
+    if as_json:
+        print_json(result.to_json() | {"verified": found.to_json()})
+    else:
+        print_contest(found)
+    raise typer.Exit(0 if found.holds else NOTHING_BETTER)
 
 
 @contextlib.contextmanager
@@ -119,6 +184,34 @@ def show_training(total: int | None) -> Iterator[Callable[[Step], None]]:
             bars.update(task, description=text(step), completed=sum(done.values()))
 
         yield show
+
+
+def print_contest(found: RunVerification) -> None:
+    """The table of a run's candidates, and the winner held against the original."""
+    from nas_assistant.verify import sparkline
+
+    right = ("predicted gain", "epochs", "accuracy", "expected gain")
+    shown = table("", *right, "curve", right=right)
+    values = [value for one in found.standings for value in one.accuracies] or [0.0]
+    for one in found.standings:
+        curve, gain = one.accuracies, one.contender.gain
+        shown.add_row(
+            one.contender.subject.name,
+            f"{gain:+.4f}" if one.contender.number else "",
+            str(len(curve)),
+            f"{curve[-1]:.4f}" if curve else "",
+            f"{one.score:+.4f}" if one.score is not None and one.contender.number else "",
+            sparkline(curve, min(values), max(values)),
+        )
+    console().print(shown)
+    if found.verification is not None:
+        typer.echo(f"The winner, candidate {found.best}, against the original, with fresh seeds:")
+        print_verification(found.verification)
+        typer.echo(f"Its file: {found.best_path}")
+    elif found.stopped != "done":
+        typer.echo(f"Not all was trained ({found.stopped}); the same command goes on")
+    else:
+        typer.echo("Verdict: no candidate came out ahead of the original")
 
 
 def print_verification(found: Verification) -> None:

@@ -153,7 +153,7 @@ def verify(
         UserError: A file, an option or the data is at fault.
     """
     recipe = recipe or Recipe()
-    _check_options(seeds, workers, minutes, confidence)
+    check_options(seeds, workers, minutes, confidence)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     folder = Path(run_dir) if run_dir is not None else default_folder(ROOT, data, recipe)
     with Bench(folder, data, recipe, limits=limits, deadline=deadline, progress=progress) as bench:
@@ -329,7 +329,12 @@ def _name(path: Path, other: Path) -> str:
     return str(path) if path.name == other.name else path.name
 
 
-def _check_options(seeds: int, workers: int, minutes: float | None, confidence: float) -> None:
+def check_options(seeds: int, workers: int, minutes: float | None, confidence: float) -> None:
+    """Check the options that every verification takes.
+
+    Raises:
+        UserError: One is out of its range.
+    """
     if seeds < LEAST_SEEDS:
         raise UserError(f"--seeds {seeds}: at least {LEAST_SEEDS}, or a difference has no interval")
     if workers < 1:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from assistant.helpers import RandomEdits, make_predictor
+
+from nas_assistant.assistant import improve
+from nas_assistant.errors import UserError
+from nas_assistant.sources import Sandbox
+from nas_assistant.verify import LabelStore, Recipe, read_contenders, verify_run
+
+NET = '''\
+"""A network for the tests."""
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.act = nn.ReLU()
+        self.pool = nn.AdaptiveAvgPool2d(2)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(self.pool(self.act(self.conv(x))).flatten(1))
+'''
+RECIPE = Recipe(epochs=3, train_images=400, val_images=200, batch_size=16, learning_rate=1e-2)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of a search whose predictor knows nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.py").write_text(NET)
+    improve(
+        "model.py",
+        data="digits",
+        gain=0.9,
+        max_iterations=1,
+        generator=RandomEdits(),
+        predictor=make_predictor(),
+        proposals_per_iteration=5,
+        run_dir=tmp_path / "run",
+    )
+    return tmp_path / "run"
+
+
+@pytest.mark.slow
+def test_the_candidates_of_a_run_are_trained_and_the_winner_is_verified(
+    run_dir: Path, shared_sandbox: Sandbox
+) -> None:
+    pytest.importorskip("optuna", reason="needs the extra tune")
+    predictor = make_predictor()
+    contenders = read_contenders(run_dir, 3, predictor=predictor)
+    assert contenders[0].number == 0 and contenders[0].gain == 0.0 and len(contenders) > 2
+    assert all(one.deviation > 0 for one in contenders[1:])
+    gains = [one.gain for one in contenders[1:]]
+    assert gains == sorted(gains, reverse=True)
+    settings = {"data": "digits", "top": 3, "seeds": 2, "recipe": RECIPE, "predictor": predictor}
+    found = verify_run(run_dir, store=run_dir / "store", **settings)  # type: ignore[arg-type]
+    assert {one.contender.number for one in found.standings} == {one.number for one in contenders}
+    assert len(found.standings[0].accuracies) == 3
+    assert found.best == found.standings[0].contender.number
+    assert (found.verification is None) == (found.best == 0)
+    if found.verification is not None and found.best_path is not None:
+        assert found.verification.seeds == (1, 2), "the winner's seeds are fresh"
+        assert found.best_path.read_text() == (run_dir / f"candidates/{found.best:04d}/model.py").read_text()
+        assert found.holds == (found.verification.verdict.answer == "better")  # type: ignore[union-attr]
+    rungs = {table.parent.name.split("e-")[0] for table in LabelStore(run_dir / "store").tables()}
+    assert rungs == {"digits-1of3", "digits-3"}
+    again = verify_run(run_dir, store=None, **settings)  # type: ignore[arg-type]
+    assert [one.accuracies for one in again.standings] == [one.accuracies for one in found.standings]
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not the folder of a run"):
+        read_contenders(tmp_path, 3, predictor=make_predictor())
