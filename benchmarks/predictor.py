@@ -95,9 +95,9 @@ def main() -> None:
             print(f"{state:8}{job.protocol.name:24}{job.scorer:16}seed {job.seed}")
         return
     results = [run_job(job, get_scorer(job.scorer), networks, arguments.out, Progress(job)) for job in chosen]
-    rows = list(summarise(results))
-    show(rows, arguments.scorers)
-    content = {"title": "Rankings of every scorer, means over the seeds", "rows": rows}
+    show(list(summarise(results)), arguments.scorers)
+    kept = [json.loads(path.read_text("utf-8")) for path in sorted(arguments.out.glob("*/*.json"))]
+    content = {"title": "Rankings of every scorer, means over the seeds", "rows": list(summarise(kept))}
     arguments.out.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
