@@ -149,9 +149,20 @@ class Meter:
             return replace(candidate, failure=Failure(FailureKind.CONSTRAINT, message), best=False)
         return candidate
 
-    def front(self, candidates: Sequence[Candidate]) -> Front | None:
-        """The front over the user's own network and the candidates; None without objectives."""
-        return make_front(self.start, candidates, self.objectives)
+    def results(self, candidates: Sequence[Candidate], best: int) -> dict[str, Any]:
+        """What the run's result says of costs: ``memory``, ``latency`` and ``front``.
+
+        Args:
+            candidates: All of the run.
+            best: Number of the best; 0 is the user's own.
+        """
+        start, last = self.start, candidates[best - 1] if best else self.start
+        assert start.memory is not None and last.memory is not None
+        return {
+            "memory": (start.memory, last.memory),
+            "latency": (start.latency, last.latency) if start.latency and last.latency else None,
+            "front": make_front(start, candidates, self.objectives),
+        }
 
     def _matters(self, candidate: Candidate, history: Sequence[Candidate]) -> bool:
         if "latency" not in self.objectives:

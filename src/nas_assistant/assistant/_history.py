@@ -126,6 +126,9 @@ class Result:
         run_dir: Folder of the run.
         notes: What to announce, such as an input shape that was taken by default.
         usage: What the generator's model was asked and what that cost, or None for a generator without one.
+        memory: Bytes of parameters and activations before and after; see
+            :func:`nas_assistant.costs.memory_bytes`.
+        latency: Seconds of a forward pass before and after, or None where it was not measured.
         front: The networks that no other one beats in every objective, or None without objectives.
     """
 
@@ -145,6 +148,8 @@ class Result:
     run_dir: Path
     notes: tuple[str, ...] = ()
     usage: Usage | None = None
+    memory: tuple[int, int] | None = None
+    latency: tuple[float, float] | None = None
     front: Front | None = None
 
     @property
@@ -168,6 +173,10 @@ class Result:
             "original_params": self.parameters[0],
             "flops": self.flops[1],
             "original_flops": self.flops[0],
+            "memory": self.memory[1] if self.memory else None,
+            "original_memory": self.memory[0] if self.memory else None,
+            "latency": self.latency[1] if self.latency else None,
+            "original_latency": self.latency[0] if self.latency else None,
             "iterations": self.iterations,
             "candidates": len(self.history),
             "failed": sum(entry.failure is not None for entry in self.history),

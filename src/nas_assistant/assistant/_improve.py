@@ -311,8 +311,9 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         run_dir=search.run_directory.path,
         notes=notes,
         usage=search.generator.usage(),
-        front=search.meter.front(search.history) if search.meter is not None else None,
     )
+    if search.meter is not None:
+        result = replace(result, **search.meter.results(search.history, best.number))
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
 
 

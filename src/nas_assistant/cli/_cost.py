@@ -56,7 +56,7 @@ def _show(report: CostReport) -> None:
     samples = f"{timing.batch} sample{'s' * (timing.batch > 1)}"
     shown = table("", "", "")
     shown.add_row("parameters", f"{graph.parameters:,}", "")
-    shown.add_row("FLOPs", f"{graph.flops:,}", "of one sample, two a multiply-accumulate")
+    shown.add_row("FLOPs", f"{graph.flops:,}", "of one sample; a multiply-accumulate counts as two")
     shown.add_row("activation memory", bytes_text(report.activation_bytes), f"peak for {samples}, reckoned")
     shown.add_row("memory", bytes_text(report.memory_bytes), "the same with the parameters")
     if latency is not None:

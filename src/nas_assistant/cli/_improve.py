@@ -216,6 +216,8 @@ def _print_round(state: Progress) -> None:
 
 
 def _print_result(result: Result) -> None:
+    from nas_assistant.costs import bytes_text, seconds_text
+
     reasons = {
         "threshold": "the target was passed",
         "iterations": "no round was left",
@@ -248,6 +250,10 @@ def _print_result(result: Result) -> None:
     shown.add_row("familiarity", f"{before.familiarity:.2f}", f"{after.familiarity:.2f}")
     shown.add_row("parameters", f"{result.parameters[0]:,}", f"{result.parameters[1]:,}")
     shown.add_row("FLOPs", f"{result.flops[0]:,}", f"{result.flops[1]:,}")
+    if result.memory is not None:
+        shown.add_row("memory", *map(bytes_text, result.memory))
+    if result.latency is not None:
+        shown.add_row("latency", *map(seconds_text, result.latency))
     console().print(shown)
     low, high = result.gain_interval
     typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}\n")
