@@ -46,6 +46,7 @@ def test_install_a_model_and_see_it(run: Run, index: Index, tmp_path: Path) -> N
 
 def test_what_cannot_be_installed(refused: Refused, run: Run, index: Index) -> None:
     assert "--install moon: only local" in refused("doctor", "--install", "moon")
+    assert "pip install 'nas-assistant[infill]'" in refused("doctor", "--install", "infill")
     assert "no local model '7b'" in refused("doctor", "--install", "local", "--model", "7b")
     assert "no origin 'moon'" in refused("doctor", "--install", "local", "--origin", "moon")
     assert "--model: only with --install local" in refused("doctor", "--model", "0.5b")
@@ -54,11 +55,17 @@ def test_what_cannot_be_installed(refused: Refused, run: Run, index: Index) -> N
     assert result.exit_code == 2 and "part1: not there" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("generator", ["llama_cpp", "infill"])
 def test_improve_without_a_model_says_how_to_get_one(
-    refused: Refused, model: Path, checkpoint: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+    refused: Refused,
+    model: Path,
+    checkpoint: Path,
+    index: Index,
+    monkeypatch: pytest.MonkeyPatch,
+    generator: str,
 ) -> None:
     monkeypatch.syspath_prepend(str(FAKE))
-    options = ("--generator", "llama_cpp", "--input-shape", "3,16,16", "--checkpoint", checkpoint)
+    options = ("--generator", generator, "--input-shape", "3,16,16", "--checkpoint", checkpoint)
     line = refused("improve", model, *options)
     assert "nas-assistant doctor --install local --model" in line
 
@@ -89,3 +96,28 @@ def test_improve_with_a_local_model(
     told = json.loads(result.stdout)
     assert told["candidates"] == 4 and told["failed"] == 0 and told["usage"]["asked"] == 4
     assert (tmp_path / "run" / "exchanges.sqlite").is_file()
+
+
+def test_improve_by_filling_gaps(
+    run: Run, model: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(FAKE))
+    fills = ["nn.GELU()", "nn.Conv2d(3, 8, 5, padding=2)", "nn.AdaptiveMaxPool2d(1)", "nn.Linear(8, 10, bias=False)"]
+    for name, value in (
+        ("PYTHONPATH", str(FAKE)),
+        ("FAKE_LLAMA", "fill"),
+        ("FAKE_LLAMA_LOG", str(tmp_path / "log")),
+        ("FAKE_LLAMA_FILLS", json.dumps(fills)),
+    ):
+        monkeypatch.setenv(name, value)
+    own = tmp_path / "own.gguf"
+    own.write_bytes(b"GGUF and no more")
+    options = ("--generator", "infill", "--model", own, "--max-iterations", "1", "--checkpoint", checkpoint)
+    result = run("improve", model, *options, "--json", "--run-dir", tmp_path / "run")
+    assert result.exit_code in (0, 1), result.output
+    told = json.loads(result.stdout)
+    assert told["candidates"] == 4 and told["usage"]["asked"] >= 4
+    diffs = [path.read_text() for path in sorted((tmp_path / "run").glob("candidates/*/diff"))]
+    assert len(diffs) == 4 and any(f"+{' ' * 8}self." in diff for diff in diffs)
+    preview = run("improve", model, *options, "--dry-run")
+    assert preview.exit_code == 0 and "<|fim_middle|>" in preview.stdout

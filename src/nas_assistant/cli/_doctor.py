@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from nas_assistant.generators import Transfer
 
 _LOCAL = "local"
+_ELSEWHERE = {
+    "infill": "its models come from their hub: pip install 'nas-assistant[infill]', then improve --generator "
+    "infill --model facebook/incoder-1B, or a folder with config.json, tokenizer.json and *.safetensors; "
+    "without that extra it asks the model that --install local brings",
+}
 
 
 def doctor(
@@ -36,8 +41,8 @@ def doctor(
 ) -> None:
     """Tell what is installed, what each extra would add, and how well this system can sandbox.
 
-    With --install local, bring a language model for --generator llama_cpp: in parts, going on where an
-    earlier try broke off, and checked by its digest.
+    With --install local, bring a language model for --generator llama_cpp and infill: in parts, going on where
+    an earlier try broke off, and checked by its digest.
     """
     if install is not None:
         _install(install, model, origin or "any", as_json)
@@ -62,6 +67,8 @@ def doctor(
 def _install(what: str, name: str | None, origin: str, as_json: bool) -> None:
     from nas_assistant.generators import DEFAULT_MODEL, install_model, known_model
 
+    if what in _ELSEWHERE:
+        raise UserError(f"--install {what}: {_ELSEWHERE[what]}")
     if what != _LOCAL:
         raise UserError(f"--install {what}: only {_LOCAL} can be installed")
     model = known_model(name or DEFAULT_MODEL)

@@ -40,7 +40,9 @@ def improve(
     max_iterations: Annotated[int, typer.Option(help="Most rounds.")] = 10,
     generator: Annotated[
         str,
-        typer.Option(metavar="NAME", help="What proposes changes: mutate, openai, llama_cpp, or a plug-in."),
+        typer.Option(
+            metavar="NAME", help="What proposes changes: mutate, openai, llama_cpp, infill, or a plug-in."
+        ),
     ] = "mutate",
     model_name: Annotated[
         str | None, typer.Option("--model", metavar="M", help="Language model of the generator.")

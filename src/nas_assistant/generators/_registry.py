@@ -15,6 +15,7 @@ GROUP = "nas_assistant.generators"
 """Entry-point group in which other packages offer generators."""
 
 _OWN = {
+    "infill": "nas_assistant.generators.infill:InfillGenerator",
     "llama_cpp": "nas_assistant.generators.llama_cpp:LlamaCppGenerator",
     "mutate": "nas_assistant.generators._mutate:MutateGenerator",
     "openai": "nas_assistant.generators._openai:OpenAIGenerator",

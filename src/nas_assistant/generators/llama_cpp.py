@@ -22,8 +22,9 @@ from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
 from nas_assistant.generators._grammar import Offer, longest_answer, make_offer, operations_grammar
 from nas_assistant.generators._ledger import Prices
-from nas_assistant.generators._local_model import LocalModel, ModelFault
+from nas_assistant.generators._local_model import LocalModel
 from nas_assistant.generators._model_files import find_model
+from nas_assistant.generators._model_process import ModelFault
 from nas_assistant.generators._prompts import (
     Message,
     check_size,

@@ -15,6 +15,7 @@ _EXTRAS = (
     ("onnx", ("onnx", "onnxscript"), "reads and writes ONNX files"),
     ("runtime", ("onnx", "onnxscript", "onnxruntime"), "times models in ONNX Runtime"),
     ("local", ("xllamacpp",), "runs a language model on this machine"),
+    ("infill", ("transformers",), "runs InCoder and other models of transformers for --generator infill"),
 )
 
 

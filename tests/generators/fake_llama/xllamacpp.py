@@ -1,7 +1,8 @@
 """Stands in for llama.cpp in the model's process; the environment tells what it does.
 
 ``FAKE_LLAMA`` holds a behaviour for each question, separated by commas, the last one for ever;
-``FAKE_LLAMA_LOG`` a file that it writes each question to. Reading a conversation is a question too.
+``FAKE_LLAMA_LOG`` a file that it writes each question to. Reading a conversation is a question too, looking
+for marks is none. ``FAKE_LLAMA_FILLS`` is a JSON list of what it fills gaps with, one after the other.
 """
 
 from __future__ import annotations
@@ -32,6 +33,12 @@ class Server:
             raise RuntimeError("Failed to init server")
         self.params = params
 
+    def handle_completions(self, body: dict[str, Any]) -> Any:
+        if "import" in body["prompt"]:
+            return self.handle_chat_completions(body)
+        known = os.environ.get("FAKE_LLAMA_MARKS", "<|fim_prefix|><|fim_suffix|><|fim_middle|>")
+        return {"usage": {"prompt_tokens": 3 if body["prompt"] == known else 17}}
+
     def handle_chat_completions(self, body: dict[str, Any]) -> Any:
         log = Path(os.environ["FAKE_LLAMA_LOG"])
         asked = len(log.read_text().splitlines()) if log.exists() else 0
@@ -56,9 +63,22 @@ class Server:
             error = {"type": "exceed_context_size_error", "n_prompt_tokens": 9000, "message": "too long"}
             return {"error": error | {"n_ctx": self.params.n_ctx}}
         text = {"long": "x" * 100_000, "cut": '{"edits": [{"id": "e'}.get(mode) or _obey(body, mode)
+        if "prompt" in body:
+            text = {"long": "nn.Conv2d(" * 10_000, "cut": "nn.Conv2d(8, "}.get(mode) or _fill(body)
         usage = {"prompt_tokens": 8100 if mode == "large" else 50, "completion_tokens": 9}
         finish = "length" if mode == "cut" else "stop"
-        return {"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}
+        choice = {"text": text} if "prompt" in body else {"message": {"content": text}}
+        return {"choices": [{**choice, "finish_reason": finish}], "usage": usage}
+
+
+def _fill(body: dict[str, Any]) -> str:
+    """The next of the fills; the last one for ever."""
+    if body["max_tokens"] == 1:
+        return ""
+    log = Path(os.environ["FAKE_LLAMA_LOG"])
+    asked = [json.loads(line)["body"] for line in log.read_text().splitlines()]
+    fills = json.loads(os.environ["FAKE_LLAMA_FILLS"])
+    return str(fills[min(sum(body["max_tokens"] > 1 for body in asked), len(fills)) - 1])
 
 
 def _obey(body: dict[str, Any], mode: str) -> str:
