@@ -41,6 +41,7 @@ class Engine:
         worker: The module that is the child process.
         remedy: What to do about a model that it cannot load.
         reads_ahead: Whether a prompt that was read once is not read again for the next sample.
+        log_tells: Whether its log says more of a model that it cannot load than its exception.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Engine:
     worker: str
     remedy: str
     reads_ahead: bool
+    log_tells: bool
 
 
 LLAMA_CPP = Engine(
@@ -58,6 +60,7 @@ LLAMA_CPP = Engine(
     "nas_assistant.generators._llama_worker",
     "check that it is a whole GGUF file of a text model, and that the memory suffices",
     reads_ahead=True,
+    log_tells=True,
 )
 TRANSFORMERS = Engine(
     "transformers",
@@ -66,6 +69,7 @@ TRANSFORMERS = Engine(
     "nas_assistant.generators._transformers_worker",
     "check that it is a causal model with a tokenizer.json and *.safetensors, and that the memory suffices",
     reads_ahead=False,
+    log_tells=False,
 )
 
 
@@ -157,7 +161,8 @@ class ModelProcess:
         self._send(self._settings)
         message = self._receive(self._clock() + _START_SECONDS)
         if not message.get("ready"):
-            told = self._last_line() or one_line(str(message.get("failed")))
+            last = self._last_line() if self._engine.log_tells else ""
+            told = last or one_line(str(message.get("failed")))
             self.close()
             raise UserError(
                 f"{self._path}: {self._engine.name} cannot load it ({told}): {self._engine.remedy}"

@@ -31,10 +31,10 @@ class TransformersChild:
         if not os.path.isdir(path):
             path, _, revision = path.partition("@")
             options |= {"local_files_only": False, "revision": revision or "main"}
-        # The file tokenizer.json as it is: the classes of some models rebuild it by rules of their own.
-        self._tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(path, **options)
         self._model = transformers.AutoModelForCausalLM.from_pretrained(path, use_safetensors=True, **options)
         self._model.eval()
+        # The file tokenizer.json as it is: the classes of some models rebuild it by rules of their own.
+        self._tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(path, **options)
         self._torch, self._config = torch, transformers.GenerationConfig
         most = getattr(self._model.config, "max_position_embeddings", None)
         self._context = min(settings["context_tokens"], most or settings["context_tokens"])
