@@ -102,12 +102,17 @@ def test_improve_by_filling_gaps(
     run: Run, model: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(FAKE))
-    fills = ["nn.GELU()", "nn.Conv2d(3, 8, 5, padding=2)", "nn.AdaptiveMaxPool2d(1)", "nn.Linear(8, 10, bias=False)"]
+    fills = [
+        "nn.GELU()",
+        "nn.Conv2d(3, 8, 5, padding=2)",
+        "nn.AdaptiveMaxPool2d(1)",
+        "nn.Linear(8, 10, bias=False)",
+    ]
     for name, value in (
         ("PYTHONPATH", str(FAKE)),
         ("FAKE_LLAMA", "fill"),
         ("FAKE_LLAMA_LOG", str(tmp_path / "log")),
-        ("FAKE_LLAMA_FILLS", json.dumps(fills)),
+        ("FAKE_LLAMA_TEXTS", json.dumps(fills)),
     ):
         monkeypatch.setenv(name, value)
     own = tmp_path / "own.gguf"

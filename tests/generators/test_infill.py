@@ -36,7 +36,7 @@ def fills(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """What the model fills gaps with, one after the other."""
 
     def fills(*texts: str) -> None:
-        monkeypatch.setenv("FAKE_LLAMA_FILLS", json.dumps(texts))
+        monkeypatch.setenv("FAKE_LLAMA_TEXTS", json.dumps(texts))
 
     fills(WIDE, "nn.Conv2d(8, 8, 1)", "nn.Identity()")
     return fills
@@ -110,6 +110,7 @@ def test_the_next_sample_is_drawn_where_one_cannot_be_used(
         ("def", FailureKind.PARSE, "does not parse"),
         ("", FailureKind.PARSE, "is empty"),
         ("x := 1", FailureKind.PARSE, "the filled file does not parse"),
+        ("nn.Conv2d(8, width, 3)", FailureKind.PARSE, "uses width, which the file does not define"),
     ],
 )
 def test_a_gap_that_is_never_filled_is_a_typed_failure(

@@ -41,8 +41,8 @@ def doctor(
 ) -> None:
     """Tell what is installed, what each extra would add, and how well this system can sandbox.
 
-    With --install local, bring a language model for --generator llama_cpp and infill: in parts, going on where
-    an earlier try broke off, and checked by its digest.
+    With --install local, bring a language model for --generator llama_cpp or infill: in parts, going on
+    where an earlier try broke off, and checked by its digest.
     """
     if install is not None:
         _install(install, model, origin or "any", as_json)

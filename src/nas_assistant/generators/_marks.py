@@ -129,15 +129,20 @@ STYLES: dict[str, Style] = {
 }
 """The ways that are known, by name, the likeliest first."""
 
-_MARK = re.compile(r"<(?=[|｜/]?[\w▁:]+[|｜]?>)")
+_ANY_MARK = re.compile(r"<(?=[|｜/]?[\w▁:]+[|｜]?>)")
+_CHAT_MARK = re.compile(r"<(?=[|｜][\w▁:]+[|｜]>)")
 
 
-def disarm(text: str) -> str:
-    """The text with a space in whatever a model might take for a mark, such as ``<|fim_middle|>``.
+def disarm(text: str, *, chat: bool = False) -> str:
+    """The text with a space in whatever a model might take for a mark of its own, such as ``<|fim_middle|>``.
 
     It is for the prompt alone: the file keeps what it says.
+
+    Args:
+        text: A piece of the file.
+        chat: Leave what has no bars, such as ``<b>``: a model may have to repeat the text.
     """
-    return _MARK.sub("< ", text)
+    return (_CHAT_MARK if chat else _ANY_MARK).sub("< ", text)
 
 
 def _woven(parts: Sequence[str], between: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nas_assistant.costs import bytes_text, seconds_text
 from nas_assistant.errors import Failure, UserError
+from nas_assistant.generators._marks import disarm
 from nas_assistant.generators._templates import Prompt, own_prompt
 from nas_assistant.graphs import Operation
 
@@ -169,7 +170,9 @@ def check_size(messages: Sequence[Message], context_tokens: int) -> None:
 
 
 def _data(name: str, text: str, marker: str) -> str:
-    # The marker is a digest of the source, so that the source cannot hold the line that ends it.
+    # The marker is a digest of the source, so that the source cannot hold the line that ends it; nor may it
+    # hold a mark that ends the whole turn, which some servers would take for their own.
+    text = disarm(text, chat=True)
     end = "" if text.endswith("\n") else "\n"
     return f"--- begin {name} {marker} ---\n{text}{end}--- end {name} {marker} ---"
 

@@ -2,7 +2,8 @@
 
 ``FAKE_LLAMA`` holds a behaviour for each question, separated by commas, the last one for ever;
 ``FAKE_LLAMA_LOG`` a file that it writes each question to. Reading a conversation is a question too, looking
-for marks is none. ``FAKE_LLAMA_FILLS`` is a JSON list of what it fills gaps with, one after the other.
+for marks is none. ``FAKE_LLAMA_TEXTS`` is a JSON list of what it fills gaps with, or answers in the mode
+``say``, one after the other.
 """
 
 from __future__ import annotations
@@ -63,22 +64,24 @@ class Server:
             error = {"type": "exceed_context_size_error", "n_prompt_tokens": 9000, "message": "too long"}
             return {"error": error | {"n_ctx": self.params.n_ctx}}
         text = {"long": "x" * 100_000, "cut": '{"edits": [{"id": "e'}.get(mode) or _obey(body, mode)
+        if mode == "say":
+            text = _text(body)
         if "prompt" in body:
-            text = {"long": "nn.Conv2d(" * 10_000, "cut": "nn.Conv2d(8, "}.get(mode) or _fill(body)
+            text = {"long": "nn.Conv2d(" * 10_000, "cut": "nn.Conv2d(8, "}.get(mode) or _text(body)
         usage = {"prompt_tokens": 8100 if mode == "large" else 50, "completion_tokens": 9}
         finish = "length" if mode == "cut" else "stop"
         choice = {"text": text} if "prompt" in body else {"message": {"content": text}}
         return {"choices": [{**choice, "finish_reason": finish}], "usage": usage}
 
 
-def _fill(body: dict[str, Any]) -> str:
-    """The next of the fills; the last one for ever."""
+def _text(body: dict[str, Any]) -> str:
+    """The next of the texts; the last one for ever."""
     if body["max_tokens"] == 1:
         return ""
     log = Path(os.environ["FAKE_LLAMA_LOG"])
     asked = [json.loads(line)["body"] for line in log.read_text().splitlines()]
-    fills = json.loads(os.environ["FAKE_LLAMA_FILLS"])
-    return str(fills[min(sum(body["max_tokens"] > 1 for body in asked), len(fills)) - 1])
+    texts = json.loads(os.environ["FAKE_LLAMA_TEXTS"])
+    return str(texts[min(sum(body["max_tokens"] > 1 for body in asked), len(texts)) - 1])
 
 
 def _obey(body: dict[str, Any], mode: str) -> str:
