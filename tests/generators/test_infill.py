@@ -75,7 +75,7 @@ def test_the_layer_that_hurts_is_filled_anew(
     assert "self.conv1 = nn.Conv2d(3, 8, 3, padding=1)  # relevance +0.500\n" in first["prompt"]
     assert "self.conv2 = <|fim_suffix|>  # relevance -0.250\n" in first["prompt"]
     assert GAP not in first["prompt"] and first["prompt"].endswith("<|fim_middle|>")
-    assert first["stop"] == ["\n"] and "<|fim_pad|>" in first["ends"]
+    assert first["stop"] == ["\n", "  # relevance"] and "<|fim_pad|>" in first["ends"]
     assert len({body["seed"] for body in bodies}) == 3 and len({body["prompt"] for body in bodies}) == 1
     assert [item["body"]["cache_prompt"] for item in fake.asked] == [False, True, True, True]
 

@@ -210,7 +210,7 @@ class InfillGenerator(BaseGenerator):
         span, message = gaps.spans[len(fills)], {"role": "user", "content": gaps.prompt(style, fills)}
         more: dict[str, Any] = {"ends": list(style.ends)}
         if not span.several_lines:
-            more["stop"] = ["\n"]
+            more["stop"] = ["\n", "  # relevance"]  # a note of its own, where the file has one already
         failure = Failure(FailureKind.PARSE, "nothing was filled in")
         for sample in range(self._tries):
             number = None
