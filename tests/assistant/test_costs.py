@@ -130,6 +130,8 @@ def test_a_run_with_objectives_has_a_front(model: Path, predictor: Predictor) ->
     assert '<section id="front">' in page and "Predicted accuracy against latency" in page
     again = improve(model, predictor=predictor, generator=Scripted(), run_dir="run", resume=True)
     assert again.front == front, "the start is not measured anew"
+    with pytest.raises(UserError, match="--objective accuracy,params: the run has accuracy,latency;"):
+        improve(model, predictor=predictor, objectives="accuracy,params", run_dir="run", resume=True)
 
 
 def test_what_is_too_slow_does_not_become_the_best(model: Path, predictor: Predictor) -> None:
@@ -155,3 +157,8 @@ def test_too_much_memory(model: Path, predictor: Predictor) -> None:
     result = improve(model, predictor=predictor, max_memory="+10%", generator=Scripted([wider]), **options)
     failure = result.history[0].failure
     assert failure is not None and "of memory, more than the limit of" in failure.message
+
+
+def test_a_run_without_a_proposal_says_what_to_do(model: Path, predictor: Predictor) -> None:
+    result = improve(model, predictor=predictor, generator=Scripted(), max_iterations=1, run_dir="run")
+    assert not result.improved and any("scripted found nothing to change" in note for note in result.notes)

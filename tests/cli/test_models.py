@@ -152,3 +152,13 @@ def test_a_damaged_checkpoint(
     for path in checkpoint.iterdir():
         (damaged / path.name).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "damaged or foreign" in refused("predict", model, "--checkpoint", damaged)
+
+
+def test_what_reads_no_images_is_told(tmp_path: Path, checkpoint: Path, run: Run) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(
+        "from torch import nn\n\n"
+        "model = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(128, 2))\n"
+    )
+    result = run("predict", path, "--checkpoint", checkpoint)
+    assert result.exit_code == 0 and "an input of shape 16 is no image" in result.stderr

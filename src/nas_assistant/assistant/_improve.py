@@ -17,6 +17,7 @@ from nas_assistant.assistant._files import replace_json, replace_text
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
+from nas_assistant.assistant._notes import idle_notes, scope_notes
 from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._report import report_at_the_end
 from nas_assistant.assistant._run import (
@@ -267,7 +268,9 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
-    result = _result(search, stopped, (*notes, *original.notes))
+    idle = idle_notes(search.options.generator, search.iterations, len(search.history))
+    notes = (*notes, *original.notes, *scope_notes(original.graph), *idle)
+    result = _result(search, stopped, notes)
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_assistant.assistant._notes import scope_notes
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES
@@ -97,6 +98,7 @@ def report_model(
             # Both processes import at the same time; this one has nothing else to do.
             importlib.import_module("nas_assistant.predictors")
         inspection = inspect_model(path, entry=entry, data=data, input_shape=input_shape, sandbox=sandbox)
+    inspection = replace(inspection, notes=(*inspection.notes, *scope_notes(inspection.graph)))
     predictor = load_predictor(checkpoint)
     found = None
     if with_relevance:

@@ -15,6 +15,7 @@ DEFAULT_GAIN = 0.01
 FAMILIARITY_MARGIN = 0.1
 _LIMITS = ("max_tokens", "max_usd", "max_seconds")
 _CHANGEABLE = ("max_iterations", *_LIMITS)
+_OPTIONS = {"objectives": "objective"}
 _GENERATOR_CHANGEABLE = frozenset({"timeout", "usd_per_million", "cache"})
 
 
@@ -169,10 +170,10 @@ class Options:
             if value in (getattr(default, item.name), getattr(self, item.name)):
                 continue
             if item.name not in _CHANGEABLE:
-                option = item.name.replace("_", "-")
+                option = _OPTIONS.get(item.name, item.name.replace("_", "-"))
                 raise UserError(
-                    f"--{option} {value}: the run has {getattr(self, item.name)}; leave the option out to go "
-                    "on, or start anew without --resume"
+                    f"--{option} {_text(value)}: the run has {_text(getattr(self, item.name))}; leave the "
+                    "option out to go on, or start anew without --resume"
                 )
             changes[item.name] = value
         return dataclasses.replace(self, **changes)
@@ -187,3 +188,10 @@ class Options:
                     "on, or start anew without --resume"
                 )
         return {**self.generator_options, **given}
+
+
+def _text(value: object) -> str:
+    """An option's value as it is written in the shell."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)

@@ -28,6 +28,8 @@ def print_front(front: Front, run_dir: Path) -> None:
             cells.append(f"{cost_text(cost, value)}{noise}{change}")
         shown.add_row(name, f"{front.accuracy(entry):.4f}", *cells)
     console().print(shown)
+    if any(abs(front.accuracy(entry) - (entry.accuracy or 0.0)) > 1e-9 for entry in front.points):
+        typer.echo("A network much less familiar than the original stands with the low end of its gain.")
     typer.echo(
         f"Hypervolume {front.hypervolume:.3f} (the original alone: 1). Files: "
         f"{run_dir / 'candidates'}/NUMBER/model.py\n"
