@@ -77,7 +77,9 @@ class Options:
         if self.threshold is not None and self.gain is not None:
             raise UserError("give --threshold or --gain, not both")
         if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise UserError(f"--threshold {self.threshold:g}: an accuracy is more than 0 and at most 1")
+            percent = 1 < self.threshold <= 100
+            hint = f"; for {self.threshold:g} % give {self.threshold / 100:g}" if percent else ""
+            raise UserError(f"--threshold {self.threshold:g}: an accuracy is more than 0 and at most 1{hint}")
         if self.gain is not None and not 0 < self.gain < 1:
             raise UserError(f"--gain {self.gain:g}: a gain in accuracy is more than 0 and less than 1")
         for name in ("max_iterations", "proposals_per_iteration"):
