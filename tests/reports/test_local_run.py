@@ -39,7 +39,7 @@ def run(path: Path, entry: str | None, model: Path, folder: Path) -> Result:
         generator="llama_cpp",
         # One thread: two wait for each other at every step where other work shares the machine.
         generator_options={"model": str(model), "timeout": 1800.0, "threads": 1},
-        max_iterations=3,
+        max_iterations=2,
         proposals_per_iteration=4,
         run_dir=folder / "run",
     )

@@ -77,7 +77,11 @@ def make_offer(
         return None
     room = math.inf if max_parameters is None else max(max_parameters - graph.parameters, 0)
     small = [place for place in free if growth(graph, changes[place]) <= room / most]
-    groups = _groups(changes, small)
+    # The layer between two wider ones grows by the product: under a limit an answer widens once.
+    once = (
+        [] if math.isinf(room) else [n for n in small if changes[n].writes and growth(graph, changes[n]) > 0]
+    )
+    groups = _groups(changes, small, once)
     draw.shuffle(groups)
     slots: list[list[int]] = [[] for _ in range(min(most, len(groups)))]
     for group in sorted(groups, key=len, reverse=True):
@@ -145,8 +149,8 @@ def _told(place: int, told: Sequence[str]) -> str:
     return f'{edit_id(place)}"{words}'
 
 
-def _groups(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:
-    """The places, grouped so that no two of different groups conflict."""
+def _groups(changes: Sequence[Change], places: Sequence[int], once: Sequence[int]) -> list[list[int]]:
+    """The places, grouped so that no two of different groups conflict; those of ``once`` are one group."""
     parent = {place: place for place in places}
 
     def root(place: int) -> int:
@@ -158,6 +162,8 @@ def _groups(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]
         for other in places[:number]:
             if changes[place].edit.key == changes[other].edit.key or changes[place].conflicts(changes[other]):
                 parent[root(place)] = root(other)
+    for place in once[1:]:
+        parent[root(place)] = root(once[0])
     groups: dict[int, list[int]] = defaultdict(list)
     for place in places:
         groups[root(place)].append(place)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from nas_assistant.edits import EditContext, legal_changes, make_changes
+from nas_assistant.generators._grammar import make_offer
+from nas_assistant.generators._growth import growth
+
+from .conftest import SOURCE, build
+
+RESIDUAL = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        self.conv = nn.Conv2d(16, 16, 3, padding=1)
+        self.depth = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.point = nn.Conv2d(16, 24, 1)
+        self.act = nn.ReLU()
+        self.pool = nn.MaxPool2d(2)
+        self.hidden = nn.Linear(24 * 4 * 4, 32)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.stem(x)))
+        x = self.act(self.conv(x) + x)
+        x = self.pool(self.act(self.point(self.depth(x))))
+        return self.head(self.act(self.hidden(x.flatten(1))))
+"""
+
+
+@pytest.mark.parametrize("source", [SOURCE, RESIDUAL], ids=["plain", "residual"])
+def test_no_edit_adds_more_than_it_is_reckoned_to(source: str) -> None:
+    graph = build(source)
+    context = EditContext(source, graph, "torch")
+    changes = list(legal_changes(context, shape_safe=True))
+    found = set()
+    for change in changes:
+        added = build(make_changes(context, [change])).parameters - graph.parameters
+        assert added <= growth(graph, change), change.edit.describe()
+        found.add((change.edit.operation, added > 0))
+    assert {("widen", True), ("insert_block", True), ("change_kernel", True), ("add_norm", True)} <= found
+
+
+def test_under_a_limit_an_answer_widens_once() -> None:
+    graph = build(RESIDUAL)
+    context = EditContext(RESIDUAL, graph, "torch")
+    wider = [c for c in legal_changes(context, shape_safe=True) if c.edit.operation == "widen"]
+    assert len({change.writes for change in wider}) > 1
+    room = 3 * max(growth(graph, change) for change in wider)
+    offer = make_offer(wider, graph, "0", vary=False, max_parameters=graph.parameters + round(room) + 1)
+    assert offer is not None and len(offer.slots) == 1 and offer.alone == ()
+    free = make_offer(wider, graph, "0", vary=False)
+    assert free is not None and len(free.slots) > 1
