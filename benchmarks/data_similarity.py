@@ -44,6 +44,7 @@ class Facts:
 
     @property
     def distance(self) -> float:
+        """From CIFAR-10, in octaves."""
         return sum(described_distance(self.per_class, self.resolution, PER_CLASS, RESOLUTION).values())
 
 
@@ -58,14 +59,16 @@ IMAGENET = Facts("ImageNet (Once-for-All)", 1_000, 1_281, 224)
 def main() -> None:
     """Fit, check, report; or measure the reference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reference", action="store_true", help="measure CIFAR-10 anew and write its figures")
+    parser.add_argument(
+        "--reference", action="store_true", help="measure CIFAR-10 anew and write its figures"
+    )
     parser.add_argument("--write", action="store_true", help="write the bound fitted to all three data sets")
     parser.add_argument("--predictor", default="nb101", help="checkpoint folder or name")
     parser.add_argument("--networks", type=int, default=1_000, help="of each family, for predictions")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.reference:
-        found = Reference.of(read_samples("cifar10", count=1_000))
+        found = Reference.of(read_samples("cifar10", count=500))
         _write("cifar10.json", found.to_json())
         return
     networks = {n.key: n for n in get_family("nb201").networks(find_data_root())}

@@ -13,6 +13,7 @@ from nas_assistant.generators import Attempt, Usage
 if TYPE_CHECKING:
     from nas_assistant.assistant._costs import Front
     from nas_assistant.predictors import Prediction
+    from nas_assistant.similarity import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ class Result:
             :func:`nas_assistant.costs.memory_bytes`.
         latency: Seconds of a forward pass before and after, or None where it was not measured.
         front: The networks that no other one beats in every objective, or None without objectives.
+        own_data: What the best file, or else the user's, is worth on the user's data, where that is known.
     """
 
     best_source: str
@@ -151,6 +153,7 @@ class Result:
     memory: tuple[int, int] | None = None
     latency: tuple[float, float] | None = None
     front: Front | None = None
+    own_data: Outlook | None = None
 
     @property
     def gain(self) -> float:
@@ -186,6 +189,7 @@ class Result:
             "run_dir": str(self.run_dir),
             "best": str(self.run_dir / "best.py") if self.improved else None,
             "notes": list(self.notes),
+            "own_data": self.own_data.to_json() if self.own_data is not None else None,
             "objectives": list(self.front.objectives) if self.front is not None else None,
             "front": self.front.to_json() if self.front is not None else None,
             "hypervolume": self.front.hypervolume if self.front is not None else None,

@@ -19,6 +19,7 @@ from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._notes import idle_notes, scope_notes
 from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._own_data import with_own_data
 from nas_assistant.assistant._report import report_at_the_end
 from nas_assistant.assistant._run import (
     CONFIG,
@@ -71,6 +72,7 @@ def improve(
     checkpoint: str | Path | None = None,
     proposals_per_iteration: int = 8,
     familiarity_margin: float = FAMILIARITY_MARGIN,
+    own_accuracy: float | None = None,
     max_tokens: int | None = None,
     max_usd: float | None = None,
     max_seconds: float | None = None,
@@ -113,6 +115,7 @@ def improve(
         proposals_per_iteration: Candidates a round.
         familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
             counts only with the low end of its gain.
+        own_accuracy: Measured accuracy of the user's model on its data; narrows what the gain may be there.
         max_tokens: Most tokens that the generator's model may read and write, in the run with all its
             resumptions.
         max_usd: Most dollars that they may cost, likewise; needs the prices (``usd_per_million`` of the
@@ -149,6 +152,7 @@ def improve(
         seed=seed,
         proposals_per_iteration=proposals_per_iteration,
         familiarity_margin=familiarity_margin,
+        own_accuracy=own_accuracy,
         max_tokens=max_tokens,
         max_usd=max_usd,
         max_seconds=max_seconds,
@@ -271,6 +275,8 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
     idle = idle_notes(search.options.generator, search.iterations, len(search.history))
     notes = (*notes, *original.notes, *scope_notes(original.graph), *idle)
     result = _result(search, stopped, notes)
+    given, checker = search.options, search.checker
+    result = with_own_data(result, given.data, given.own_accuracy, checker.sandbox)
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._notes import scope_notes
+from nas_assistant.assistant._own_data import outlook_of, read_own_data
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES
@@ -17,6 +18,7 @@ from nas_assistant.sources import Inspection, export_onnx, inspect_model, read_s
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
     from nas_assistant.relevance import Relevance
+    from nas_assistant.similarity import Outlook
 
 _SUFFIXES = (".json", ".dot", ".svg", ".onnx")
 
@@ -29,11 +31,13 @@ class ModelReport:
         inspection: The model as it was built and run.
         prediction: Its predicted accuracy.
         relevance: What each layer contributes, where that was asked for.
+        own_data: What the prediction is worth on the user's data, where that is known.
     """
 
     inspection: Inspection
     prediction: Prediction
     relevance: Relevance | None = None
+    own_data: Outlook | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The prediction and the size of the model as plain JSON data."""
@@ -47,7 +51,7 @@ class ModelReport:
             "params": graph.parameters,
             "flops": graph.flops,
             "nodes": len(graph),
-        }
+        } | ({"own_data": self.own_data.to_json()} if self.own_data is not None else {})
 
     def relevance_to_json(self) -> list[dict[str, Any]]:
         """The relevance of every layer as plain JSON data."""
@@ -98,14 +102,17 @@ def report_model(
             # Both processes import at the same time; this one has nothing else to do.
             importlib.import_module("nas_assistant.predictors")
         inspection = inspect_model(path, entry=entry, data=data, input_shape=input_shape, sandbox=sandbox)
-    inspection = replace(inspection, notes=(*inspection.notes, *scope_notes(inspection.graph)))
+        own, notes = read_own_data(None if with_relevance else data, sandbox)
+    notes = (*inspection.notes, *scope_notes(inspection.graph), *notes)
+    inspection = replace(inspection, notes=notes)
     predictor = load_predictor(checkpoint)
     found = None
     if with_relevance:
         from nas_assistant.relevance import relevance
 
         found = relevance(inspection.graph, predictor)
-    return ModelReport(inspection, predictor.predict(inspection.graph), found)
+    prediction = predictor.predict(inspection.graph)
+    return ModelReport(inspection, prediction, found, outlook_of(prediction, own))
 
 
 def write_model_graph(

@@ -44,6 +44,7 @@ class Options:
         seed: Of every random choice.
         proposals_per_iteration: Candidates a round.
         familiarity_margin: Loss of familiarity beyond which only the low end of a gain counts.
+        own_accuracy: Measured accuracy of the user's model on its data.
         max_tokens: Most tokens that the generator's model may read and write in the whole run.
         max_usd: Most dollars that they may cost.
         max_seconds: Most seconds of a call; a resumed run has as many again.
@@ -69,6 +70,7 @@ class Options:
     seed: int = 0
     proposals_per_iteration: int = 8
     familiarity_margin: float = FAMILIARITY_MARGIN
+    own_accuracy: float | None = None
     max_tokens: int | None = None
     max_usd: float | None = None
     max_seconds: float | None = None
@@ -90,6 +92,12 @@ class Options:
             if limit is not None and not (limit > 0 and math.isfinite(limit)):
                 raise UserError(f"--{name.replace('_', '-')} {limit:g}: a limit is more than 0")
         Timing(self.cost_batch, self.cost_threads, self.cost_runtime)
+        if self.own_accuracy is not None and self.data is None:
+            raise UserError("--own-accuracy needs --data: the data that the accuracy was measured on")
+        if self.own_accuracy is not None and not 0 < self.own_accuracy < 1:
+            raise UserError(
+                f"--own-accuracy {self.own_accuracy:g}: an accuracy is more than 0 and less than 1"
+            )
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: at least 0")
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):

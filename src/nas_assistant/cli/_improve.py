@@ -102,6 +102,10 @@ def improve(
         str | None,
         typer.Option(metavar="conv,relu,…", help="Operations allowed beside those of the original."),
     ] = None,
+    own_accuracy: Annotated[
+        float | None,
+        typer.Option(metavar="A", help="Measured accuracy of MODEL.py on --data: narrows the gain there."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder of the run; nas-runs/<model>-<time> by default.")
@@ -162,6 +166,7 @@ def improve(
         "cost_threads": cost_threads,
         "cost_runtime": cost_runtime,
         "allow_ops": allow_ops.split(",") if allow_ops is not None else None,
+        "own_accuracy": own_accuracy,
         "seed": seed,
         "max_tokens": max_tokens,
         "max_usd": max_usd,
@@ -258,7 +263,12 @@ def _print_result(result: Result) -> None:
         shown.add_row("latency", *map(seconds_text, result.latency))
     console().print(shown)
     low, high = result.gain_interval
-    typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}\n")
+    typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
+    if result.own_data is not None and result.own_data.gain_interval is not None:
+        low, high = result.own_data.gain_interval
+        typer.echo(f"On your data {result.own_data.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
+        typer.echo(f"Similarity of the data {result.own_data}")
+    typer.echo()
     typer.echo(result.diff)
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
     typer.echo(f"Report: {result.run_dir / 'report.html'}")

@@ -28,6 +28,10 @@ def predict(
     shown = table("", "")
     shown.add_row("predicted accuracy", f"{prediction.accuracy:.4f}")
     shown.add_row("nine in ten lie in", f"{low:.4f} to {high:.4f}")
+    if report.own_data is not None:
+        low, high = report.own_data.interval
+        shown.add_row("similarity of the data", str(report.own_data))
+        shown.add_row("on your data, nine in ten", f"{low:.4f} to {high:.4f}")
     shown.add_row("familiarity", f"{prediction.familiarity:.2f} (0: unlike all that the predictor knows)")
     if prediction.unseen:
         shown.add_row("never seen in training", ", ".join(prediction.unseen))

@@ -20,7 +20,9 @@ class Block(nn.Module):
     Shape: ``(N, inputs, H, W)`` to ``(N, outputs, H, W)``.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, activation: type[nn.Module], skip: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, activation: type[nn.Module], skip: bool
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
         self.norm, self.activation = nn.BatchNorm2d(outputs), activation()
@@ -68,7 +70,9 @@ def _network(seed: int, number: int) -> nn.Module:
 def _scores(network: nn.Module, batch: Tensor) -> dict[str, float]:
     patterns: list[Tensor] = []
     hooks = [
-        part.norm.register_forward_hook(lambda _, __, output: patterns.append((output > 0).flatten(1).float()))
+        part.norm.register_forward_hook(
+            lambda _, __, output: patterns.append((output > 0).flatten(1).float())
+        )
         for part in network.modules()
         if isinstance(part, Block)
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.similarity._reference import Reference
 from nas_assistant.similarity._similarity import Similarity, compare
-from nas_assistant.similarity._statistics import measure
+from nas_assistant.similarity._statistics import SAMPLES, measure
 from nas_assistant.similarity._transfer import Transfer
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class OwnData:
         reference = Reference.load()
         if data == "cifar10":
             return cls(Similarity({}, 1.0), reference.statistics.classes, Transfer.load())
-        statistics = measure(read_samples(data, sandbox=sandbox))
+        statistics = measure(read_samples(data, count=SAMPLES, sandbox=sandbox))
         return cls(compare(statistics, reference), statistics.classes, Transfer.load())
 
     def outlook(self, prediction: Prediction) -> Outlook:
@@ -124,8 +124,6 @@ class OwnData:
         )
         if measured is None:
             expected = self.outlook(after)
-            return Outlook(
-                self.similarity, self.classes, expected.accuracy, expected.interval, gain, ends
-            )
+            return Outlook(self.similarity, self.classes, expected.accuracy, expected.interval, gain, ends)
         low, high = (min(max(measured + end, 0.0), 1.0) for end in ends)
         return Outlook(self.similarity, self.classes, measured + gain, (low, high), gain, ends)

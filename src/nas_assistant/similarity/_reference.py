@@ -16,7 +16,7 @@ from nas_assistant.similarity._statistics import DataStatistics, measure
 if TYPE_CHECKING:
     from nas_assistant.sources import Samples
 
-PER_CLASS = (5, 10, 20, 50, 100)
+PER_CLASS = (5, 10, 20, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Reference:
     """Figures of the reference data set; no image of it is kept.
 
     Attributes:
-        statistics: From 1,000 of its images.
+        statistics: From 500 of its images.
         probes: Accuracy of the linear classifier by samples a class that it saw.
     """
 
@@ -44,15 +44,13 @@ class Reference:
         """Measure a data set; ``benchmarks/data_similarity.py --reference`` does for the shipped figures.
 
         Args:
-            samples: At least 100 a class.
+            samples: At least 50 a class.
             seed: See :func:`measure`.
         """
         statistics = measure(samples, seed)
         sizes = {count: count * statistics.classes for count in PER_CLASS}
         images, labels = samples.images, samples.labels
-        probes = {
-            count: probe_accuracy(images[:size], labels[:size], seed) for count, size in sizes.items()
-        }
+        probes = {count: probe_accuracy(images[:size], labels[:size], seed) for count, size in sizes.items()}
         return cls(statistics, probes)
 
     def separation(self, per_class: float) -> float:

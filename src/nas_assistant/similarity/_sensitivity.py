@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-LOWEST, HIGHEST = -1.0, 9.0
-"""Ends of the scale: far below chance, and less than one error in a million of ten classes."""
+LOWEST, CHANCE, HIGHEST = -1.0, 0.0, 9.0
+"""The scale: far below chance, chance, and less than one error in a million of ten classes."""
 
 _STEPS, _REACH = 1_001, 12.0
 

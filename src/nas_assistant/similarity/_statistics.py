@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_assistant.similarity._networks import network_scores
-from nas_assistant.similarity._probe import centroid_accuracy, probe_accuracy
+from nas_assistant.similarity._probe import centroid_accuracy, one_thread, probe_accuracy
 
 if TYPE_CHECKING:
     from nas_assistant.sources import Samples
 
-_MOST = 1_000
+SAMPLES = 500
+"""Images that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,16 @@ def measure(samples: Samples, seed: int = 0) -> DataStatistics:
     """Statistics of a data set from samples of it.
 
     Args:
-        samples: A few hundred labelled images or more.
+        samples: A few hundred labelled images; the first 500 are taken.
         seed: Of the random features, of the networks and of the folds; equal seeds make data sets comparable.
     """
-    images, labels = samples.images[:_MOST], samples.labels[:_MOST]
+    images, labels = samples.images[:SAMPLES], samples.labels[:SAMPLES]
     counts = np.asarray([count for count in samples.counts if count], dtype=np.float64)
     shares = counts / counts.sum()
     raw = images.min() >= 0.0 and images.max() <= 1.0
     axes = (0, 2, 3)
+    with one_thread():
+        probe, ranks = probe_accuracy(images, labels, seed), network_scores(images, seed)
     return DataStatistics(
         classes=len(counts),
         images=int(counts.sum()),
@@ -92,9 +95,9 @@ def measure(samples: Samples, seed: int = 0) -> DataStatistics:
         spreads=_rounded(images.std(axis=axes)) if raw else (),
         spectrum=spectrum_slope(images),
         centroid=centroid_accuracy(images, labels, seed),
-        probe=probe_accuracy(images, labels, seed),
+        probe=probe,
         per_class=len(images) / len(counts),
-        ranks=network_scores(images, seed),
+        ranks=ranks,
     )
 
 
@@ -111,8 +114,11 @@ def spectrum_slope(images: npt.NDArray[np.float32]) -> float:
     rings = np.round(radius / step).astype(int)
     numbers = range(1, int(0.5 / step) + 1)
     rows = [(number * step, float(power[rings == number].mean())) for number in numbers]
-    frequency, mean = np.asarray([row for row in rows if row[1] > 0]).T if any(r[1] for r in rows) else ([], [])
-    return float(np.polyfit(np.log(frequency), np.log(mean), 1)[0]) if len(frequency) > 1 else 0.0
+    rows = [row for row in rows if row[1] > 0]
+    if len(rows) < 2:
+        return 0.0
+    frequency, mean = np.log(np.asarray(rows)).T
+    return float(np.polyfit(frequency, mean, 1)[0])
 
 
 def _rounded(values: Sequence[float] | npt.NDArray[np.float32]) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_assistant.similarity._sensitivity import HIGHEST, LOWEST, from_sensitivity, to_sensitivity
+from nas_assistant.similarity._sensitivity import CHANCE, HIGHEST, LOWEST, from_sensitivity, to_sensitivity
 
 Array = npt.NDArray[np.float64]
 COVERAGE = 0.9
@@ -122,7 +122,9 @@ class Transfer:
         return cls(
             slope,
             _rms([shift / one.distance for shift, one in zip(shifts, sets, strict=True)]),
-            _rms([_scale(one.target - one.predicted - shift) for shift, one in zip(shifts, sets, strict=True)]),
+            _rms(
+                [_scale(one.target - one.predicted - shift) for shift, one in zip(shifts, sets, strict=True)]
+            ),
             _rms([_scale(y - slope * guess) for _, y, guess in differences]),
             len(sets),
             reference_classes,
@@ -142,8 +144,8 @@ class Transfer:
         low, middle, high = to_sensitivity([interval[0], accuracy, interval[1]], self.reference_classes)
         half = self._quantile * np.hypot(self.shift * distance, self.scatter * min(1.0, distance))
         ends = [middle - np.hypot(middle - low, half), middle, middle + np.hypot(high - middle, half)]
-        found = from_sensitivity(np.clip(ends, LOWEST, HIGHEST), classes).tolist()
-        return found[1], (max(found[0], 0.0), min(found[2], 1.0))
+        found = from_sensitivity(np.clip(ends, CHANCE, HIGHEST), classes).tolist()
+        return found[1], (found[0], min(found[2], 1.0))
 
     def gain(
         self,
