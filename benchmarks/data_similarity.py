@@ -53,6 +53,7 @@ SETS = {
     "cifar100_test_200": Facts("CIFAR-100", 100, 500, 32),
     "imagenet16_test_200": Facts("ImageNet16-120", 120, 1_264, 16),
 }
+CIFAR10 = Facts("CIFAR-10 itself", CLASSES, PER_CLASS, RESOLUTION)
 IMAGENET = Facts("ImageNet (Once-for-All)", 1_000, 1_281, 224)
 
 
@@ -86,6 +87,7 @@ def main() -> None:
             for every in (True, False)
             for name, facts in SETS.items()
         ]
+        rows.append(_row(source, CIFAR10, list(SETS), sets, known, truth, asked))
     if arguments.write:
         _write("transfer.json", Transfer.fit(list(sets.values()), CLASSES).to_json())
     family = {n.key: n.accuracy for n in get_family("ofa_mbv3").networks(find_data_root())}

@@ -1,0 +1,6 @@
+"""Several kinds of evidence on the same networks, joined to one score with an interval."""
+
+from nas_assistant.evidence._ranks import aggregate_ranks, normal_scores
+from nas_assistant.evidence._stacker import PREDICTOR, Pool, Stacked, Stacker
+
+__all__ = ["PREDICTOR", "Pool", "Stacked", "Stacker", "aggregate_ranks", "normal_scores"]
