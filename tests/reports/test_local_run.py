@@ -66,9 +66,12 @@ def test_what_the_local_model_made_is_seen(name: str, tmp_path: Path) -> None:
             "tr.added, tr.removed",
             "table.source tr[data-line]",
             "table.candidates tbody tr",
-            "svg.map polyline.way, svg.map .end",
         ):
             assert browser.evaluate(f"{VISIBLE}({selector!r})"), selector
+        # One map is seen at a time.
+        seen = "[...document.querySelectorAll('{}')].filter(one => one.getBoundingClientRect().width).length"
+        assert browser.evaluate(seen.format("svg.map")) == 1
+        assert browser.evaluate(seen.format("svg.map polyline.way")) >= 1
         rows = "[...document.querySelectorAll('.source tr')]"
         painted = browser.evaluate(f"{rows}.map(row => getComputedStyle(row).backgroundColor)")
         assert len(set(painted)) > 2
