@@ -1,0 +1,153 @@
+"""Zero-cost proxies on NAS-Bench-201: rank correlation with accuracy, agreement with the published values, seconds.
+
+Every network is a line of ``results/proxies/nb201.jsonl`` for each run that scored it; what is there is not scored
+again, so an interrupted run goes on, and costly proxies can be run on fewer networks than cheap ones:
+
+    python benchmarks/proxies.py --networks 1000 --proxies params flops l2_norm synflow
+    python benchmarks/proxies.py --networks 200
+    python benchmarks/proxies.py --report
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _report import RESULTS, report
+from rich.progress import track
+
+from nas_assistant.evaluation import spearman
+from nas_assistant.families import find_data_root
+from nas_assistant.families.nb201 import NB201Cell, NB201Network
+from nas_assistant.proxies import Score, get_proxy, list_proxies, score
+from nas_assistant.sources._minibatch import load_minibatch
+
+REFERENCE = "nb201_zero_cost_reference.csv.gz"
+LINES = RESULTS / "proxies" / "nb201.jsonl"
+BATCH = 64
+PUBLISHED = {"naswot": "nwot"}  # where the column has another name
+Scores = dict[str, dict[str, Score]]
+
+
+def read_reference(count: int) -> list[dict[str, str]]:
+    """The first ``count`` rows of a random order; a larger count only adds rows."""
+    with gzip.open(find_data_root() / REFERENCE, "rt", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    random.Random(0).shuffle(rows)
+    return rows[:count]
+
+
+def read_lines() -> Scores:
+    """What was scored so far, by network and proxy; a line that was cut short is left out."""
+    found: Scores = {}
+    for line in LINES.read_text(encoding="utf-8").splitlines() if LINES.is_file() else ():
+        try:
+            data = json.loads(line)
+        except ValueError:
+            continue
+        for name, (value, parts, seconds) in data["scores"].items():
+            found.setdefault(data["arch"], {})[name] = Score(name, value, None, parts, seconds)
+    return found
+
+
+def write_line(arch: str, scores: list[Score], seed: int) -> None:
+    """Add a network: value, parts and seconds of each proxy; a fault is a value of null without parts."""
+    kept = {s.proxy: (s.value and float(f"{s.value:.7g}"), _rounded(s), round(s.seconds, 3)) for s in scores}
+    LINES.parent.mkdir(parents=True, exist_ok=True)
+    with LINES.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"arch": arch, "seed": seed, "scores": kept}, separators=(",", ":")) + "\n")
+
+
+def _rounded(score: Score) -> dict[str, float]:
+    return {name: float(f"{part:.7g}") for name, part in score.parts.items()}
+
+
+def measure(rows: list[dict[str, str]], names: list[str], seed: int) -> None:
+    """Score every network that lacks one of the proxies."""
+    torch.set_num_threads(1)
+    archive = find_data_root() / "cifar10_imagefolder.zip"
+    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, seed)
+    # Channels last: the same numbers, in two thirds of the time on a processor.
+    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    done = read_lines()
+    for row in track(rows, "networks"):
+        arch = row["arch_str"]
+        missing = [name for name in names if name not in done.get(arch, {})]
+        if missing:
+            network = NB201Network(NB201Cell.from_string(arch)).to(memory_format=torch.channels_last)
+            write_line(arch, score(network, images, batch.labels, proxies=missing, seed=seed), seed)
+
+
+def tabulate(rows: list[dict[str, str]], seconds: dict[str, float]) -> list[dict[str, Any]]:
+    """A row a proxy: on the networks it scored, ours and the published values."""
+    done = read_lines()
+    return [_row(name, rows, done, seconds) for name in list_proxies() if any(name in s for s in done.values())]
+
+
+def _row(name: str, rows: list[dict[str, str]], done: Scores, seconds: dict[str, float]) -> dict[str, Any]:
+    scored = [row for row in rows if name in done.get(row["arch_str"], {})]
+    accuracy = np.asarray([float(row["cifar10_val_acc"]) for row in scored])
+    found = [done[row["arch_str"]][name] for row in scored]
+    ours = np.asarray(get_proxy(name).combine(found))
+    column = PUBLISHED.get(name, name)
+    published = np.asarray([float(row[column]) for row in scored]) if column in scored[0] else None
+    return {
+        "proxy": name,
+        "networks": len(scored),
+        "faults": sum(s.value is None and not s.parts for s in found),
+        "SRCC": _rank(ours, accuracy),
+        "published SRCC": None if published is None else _rank(published, accuracy),
+        "difference": None if published is None else _rank(ours, accuracy) - _rank(published, accuracy),
+        "agreement": None if published is None else _rank(ours, published),
+        "seconds alone": seconds.get(name, float("nan")),
+    }
+
+
+def _rank(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's correlation; a fault ranks last."""
+    return spearman(np.maximum(a, -1e30), b)
+
+
+def time_alone(rows: list[dict[str, str]], names: list[str]) -> dict[str, float]:
+    """Median seconds of each proxy by itself, with nothing shared."""
+    torch.set_num_threads(1)
+    archive = find_data_root() / "cifar10_imagefolder.zip"
+    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, 0)
+    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for row in track(rows, "timing"):
+        network = NB201Network(NB201Cell.from_string(row["arch_str"])).to(memory_format=torch.channels_last)
+        for name in names:
+            start = time.perf_counter()
+            score(network, images, batch.labels, proxies=[name])
+            found[name].append(time.perf_counter() - start)
+    return {name: float(np.median(times)) for name, times in found.items()}
+
+
+def main() -> None:
+    """Score what is missing, or report what is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=1_000, help="networks of the reference")
+    parser.add_argument("--proxies", nargs="+", default=list_proxies())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--report", action="store_true", help="time each proxy on a few networks and report")
+    parser.add_argument("--timed", type=int, default=5, help="networks to time each proxy on, for the report")
+    arguments = parser.parse_args()
+    rows = read_reference(arguments.networks)
+    if not arguments.report:
+        measure(rows, arguments.proxies, arguments.seed)
+        return
+    seconds = time_alone(rows[: arguments.timed], arguments.proxies)
+    report("proxies", "Zero-cost proxies on NAS-Bench-201, CIFAR-10, a minibatch of 64", tabulate(rows, seconds))
+
+
+if __name__ == "__main__":
+    main()
