@@ -52,7 +52,7 @@ class Perturbation:
 
     Attributes:
         change: Mean over the samples of the L1 distance between the last feature maps.
-        variances: Mean variance over the channels of each normalisation, in order.
+        variances: Of the input of each normalisation, mean over the channels, in order.
     """
 
     change: float
@@ -128,6 +128,9 @@ class BaseProbe(abc.ABC):
     @abc.abstractmethod
     def blocks(self) -> list[Block]:
         """The blocks in order, for weights of N(0, 2 / fan-in)."""
+
+    def close(self) -> None:  # noqa: B027
+        """Leave the network as it was; a probe that works on a copy has nothing to do."""
 
     def unsupported(self, what: str) -> ProxyError:
         """The fault of a question that has no answer in this framework or for this network."""

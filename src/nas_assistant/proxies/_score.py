@@ -52,7 +52,10 @@ def score(
     """
     wanted = [get_proxy(name) for name in (list_proxies() if proxies is None else proxies)]
     probe = make_probe(model, inputs, labels, seed=seed, input_shape=input_shape)
-    return score_probe(probe, wanted)
+    try:
+        return score_probe(probe, wanted)
+    finally:
+        probe.close()
 
 
 def make_probe(

@@ -104,13 +104,13 @@ def _is_backbone(module: torch.nn.Module) -> bool:
 def read_blocks(module: torch.nn.Module, inputs: torch.Tensor) -> list[Block]:
     """Run a module and describe its blocks in order; see :class:`Block`.
 
-    A block ends where every path passes one tensor and the unit of the network changes, and begins with the next layer
-    with weights; so plain layers are blocks with what follows them, and branching modules are blocks as a whole. Random
+    A block ends where every path passes one feature map and the unit of the network changes, and begins with the next
+    layer with weights; so plain layers are blocks with what follows them, and branching modules are blocks as a whole. Random
     signs come from the global generator.
     """
     trail = _Trail(module, inputs)
     trail.run(module)
-    maps = [step.tensor for step in _boundaries(trail.steps) if step.tensor.dim() >= 3]
+    maps = [step.tensor for step in _boundaries(trail.steps)]
     blocks = []
     for before, after in zip([None, *maps], maps, strict=False):
         gain, identity = (None, False) if before is None else _gain(before, after)
@@ -135,12 +135,18 @@ def _boundaries(steps: list[_Step]) -> list[_Step]:
         reach = max(reach, last_reader.get(index, 0))
         if passed_by or (following is not None and steps[following].unit == step.unit):
             continue
+        if not _is_map(step.tensor):
+            continue
         if has_layer or step.composite or not found:
             found.append(step)
-        else:
+            has_layer = False
+        elif not found[-1].composite:
             found[-1] = step
-        has_layer = False
     return found
+
+
+def _is_map(tensor: torch.Tensor) -> bool:
+    return tensor.dim() >= 3 and tensor[0, 0].numel() > 1
 
 
 def _rows(features: torch.Tensor) -> torch.Tensor:

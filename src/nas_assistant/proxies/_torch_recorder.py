@@ -42,7 +42,7 @@ class Recording:
         logits: Output of the network without a softmax at its end.
         patterns: Where the inputs of each activation function are above 0, ``(batch, units)``.
         outputs: Those of the layers, where they were asked for.
-        variances: Mean variance of each normalisation.
+        variances: Of the input of each normalisation, mean over the channels.
         last_map: The last tensor with more than one place a channel.
     """
 
@@ -111,8 +111,9 @@ class Recorder(TorchFunctionMode):
 
     def _note_scale(self, call: Call, operation: Operation, result: torch.Tensor) -> None:
         if operation in NORMALISATIONS:
-            running = call.get("running_var")
-            self.recording.variances.append(float((call.input.var() if running is None else running).mean()))
+            channels = call.input.dim() - 1 if operation is Operation.LAYER_NORM else 1
+            places = [axis for axis in range(call.input.dim()) if axis != channels]
+            self.recording.variances.append(float(call.input.var(dim=places).mean()))
         if result.dim() >= 3 and result[0, 0].numel() > 1:
             self.recording.last_map = result
 
