@@ -11,6 +11,7 @@ from nas_assistant.assistant._improve import improve, make_checker
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
 from nas_assistant.assistant._options import DEFAULT_GAIN, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._preview import RunPreview, preview
+from nas_assistant.assistant._proxies import ProxyReport, score_file
 from nas_assistant.assistant._record import RunRecord, read_run
 from nas_assistant.assistant._report import report_run
 from nas_assistant.assistant._run import RunDirectory
@@ -29,6 +30,7 @@ __all__ = [
     "NodeChange",
     "Options",
     "Progress",
+    "ProxyReport",
     "Result",
     "RunDirectory",
     "RunPreview",
@@ -43,6 +45,7 @@ __all__ = [
     "read_run",
     "report_model",
     "report_run",
+    "score_file",
     "warm_sandbox",
     "write_model_graph",
 ]

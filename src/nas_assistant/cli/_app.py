@@ -17,6 +17,7 @@ from nas_assistant.cli._graph import graph
 from nas_assistant.cli._improve import improve
 from nas_assistant.cli._plot import plot
 from nas_assistant.cli._predict import predict
+from nas_assistant.cli._proxies import proxies
 from nas_assistant.cli._relevance import relevance
 from nas_assistant.cli._report import report
 from nas_assistant.cli._train import train
@@ -51,11 +52,18 @@ def _top(
 for _command in (
     improve,
     predict,
+<<<<<<< HEAD
     relevance,
     cost,
     graph,
     compare,
     verify,
+=======
+    proxies,
+    relevance,
+    graph,
+    compare,
+>>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
     report,
     train,
     evaluate,

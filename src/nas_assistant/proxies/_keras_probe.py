@@ -191,8 +191,9 @@ class KerasProbe(BaseProbe):
         return _arrays(gradients), [Saliency(values.numpy(), count) for values, count in found]
 
     def _loss(self, x: Any, y: Any) -> Any:
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=self._logits(x))
-        return tf.reduce_mean(losses)
+        logits = self._logits(x)
+        self.check_classes(logits.shape)
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
 
     def _logits(self, x: Any, model: Any = None) -> Any:
         output = keras.tree.flatten((model or self._model)(x, training=True))[0]

@@ -129,6 +129,23 @@ class BaseProbe(abc.ABC):
     def blocks(self) -> list[Block]:
         """The blocks in order, for weights of N(0, 2 / fan-in)."""
 
+    def check_classes(self, logits: Sequence[int]) -> None:
+        """Make sure that the labels are classes of the network.
+
+        Args:
+            logits: Shape of the logits.
+
+        Raises:
+            ProxyError: They are not, or the logits are not ``(batch, classes)``.
+        """
+        if self.labels is None:
+            raise ProxyError(FaultKind.NO_LABELS, "needs the class of each sample")
+        if len(logits) != 2:
+            raise self.unsupported(f"a loss is only defined for logits (batch, classes), not {tuple(logits)}")
+        if self.labels.min() < 0 or self.labels.max() >= logits[1]:
+            message = f"the data has class {self.labels.max()}, the network {logits[1]} logits"
+            raise ProxyError(FaultKind.NO_LABELS, message)
+
     def close(self) -> None:  # noqa: B027
         """Leave the network as it was; a probe that works on a copy has nothing to do."""
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from nas_assistant.graphs import Operation
 from nas_assistant.proxies._probe import Block
 from nas_assistant.proxies._torch_recorder import _LAYERS, _describe
 
@@ -33,7 +34,7 @@ class _Trail(TorchFunctionMode):
         super().__init__()
         self._units = {id(unit): bool(list(unit.children())) for unit in _units(module)}
         self._visits = itertools.count(1)
-        self._running = (0, False)
+        self._running: tuple[int, bool] | None = None
         self.steps = [_Step(inputs, (), 0, False, False)]
         self._step_of = {id(inputs): 0}
 
@@ -41,15 +42,19 @@ class _Trail(TorchFunctionMode):
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = function(*args, **kwargs)
         tensors = [t for t in _flat((args, kwargs)) if isinstance(t, torch.Tensor)]
         sources = tuple(self._step_of[id(t)] for t in tensors if id(t) in self._step_of)
-        if sources:
-            layer = _describe(function, args, kwargs, tensors)[1] in _LAYERS
-            for made in _flat(result):
-                if isinstance(made, torch.Tensor):
-                    self._step_of[id(made)] = len(self.steps)
-                    self.steps.append(_Step(made, sources, *self._running, layer))
+        if not sources:
+            return function(*args, **kwargs)
+        call, operation = _describe(function, args, kwargs, tensors)
+        if operation is Operation.DROPOUT:
+            return call.input
+        result = function(*args, **kwargs)
+        for made in _flat(result):
+            if isinstance(made, torch.Tensor):
+                self._step_of[id(made)] = len(self.steps)
+                unit, composite = self._running or (next(self._visits), False)
+                self.steps.append(_Step(made, sources, unit, composite, operation in _LAYERS))
         return result
 
     def run(self, module: torch.nn.Module) -> None:
@@ -61,7 +66,7 @@ class _Trail(TorchFunctionMode):
 
         def leave(part: torch.nn.Module, _: Any, __: Any) -> None:
             if id(part) in self._units:
-                self._running = (next(self._visits), False)
+                self._running = None
 
         handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
         try:

@@ -88,8 +88,7 @@ class TorchProbe(BaseProbe):
         self._release()
         found = []
         for part in parts:
-            assert self._y is not None
-            loss = F.cross_entropy(self._run(self._x[part], Recorder()).logits, self._y[part])
+            loss = self._loss(self._run(self._x[part], Recorder()).logits, part)
             found.append(_arrays(torch.autograd.grad(loss, _weights(self._module), allow_unused=True)))
         return found
 
@@ -97,7 +96,7 @@ class TorchProbe(BaseProbe):
         """By differentiating half the squared norm of the gradient."""
         self._release()
         weights = _weights(self._module)
-        loss = F.cross_entropy(self._run(self._x, Recorder()).logits, self._y)
+        loss = self._loss(self._run(self._x, Recorder()).logits)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
         product = torch.stack([(g.detach() * g).sum() for g in gradients if g is not None]).sum()
         return _arrays(torch.autograd.grad(product, weights, allow_unused=True))
@@ -152,7 +151,7 @@ class TorchProbe(BaseProbe):
     def _loss_gradients(self) -> tuple[list[Array | None], list[Saliency]]:
         recording, weights = self._pass[1], _weights(self._module)
         outputs = [output.tensor for output in recording.outputs]
-        loss = F.cross_entropy(recording.logits, self._y)
+        loss = self._loss(recording.logits)
         found = torch.autograd.grad(loss, [*weights, *outputs], retain_graph=True, allow_unused=True)
         saliencies = [
             Saliency(_per_channel(output.tensor.detach() * gradient, output.channels), output.weights)
@@ -160,6 +159,11 @@ class TorchProbe(BaseProbe):
             if gradient is not None
         ]
         return _arrays(found[: len(weights)]), saliencies
+
+    def _loss(self, logits: torch.Tensor, part: slice = slice(None)) -> torch.Tensor:
+        self.check_classes(logits.shape)
+        assert self._y is not None
+        return F.cross_entropy(logits, self._y[part])
 
     def _release(self) -> None:
         """Forget the shared pass, whose activations take memory that the next pass needs."""

@@ -14,6 +14,7 @@ from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_keras
 from nas_assistant.sources._example import Example, shape_text, to_channels_first
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
+from nas_assistant.sources._score import score_model
 
 BATCH = 2
 _DEFAULT = (32, 32, 3)
@@ -42,10 +43,15 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "keras"}
+<<<<<<< HEAD
     if job.get("time") and job["time"]["runtime"] == "framework":
         from nas_assistant.sources._time_keras import time_model
 
         answer["time"] = time_model(model, batch, job)
+=======
+    if job.get("proxies"):
+        answer["proxies"] = score_model(model, job, graph.input_shape)
+>>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
     return answer
 
 

@@ -15,6 +15,7 @@ from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_torch, write_onnx
 from nas_assistant.sources._example import Example, shape_text
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
+from nas_assistant.sources._score import score_model
 
 BATCH = 2
 _REMEDY = "; --input-shape or --data gives another"
@@ -50,6 +51,11 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
     if job.get("train", True):
         _train_step(model, batch, path)
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "torch"}
+<<<<<<< HEAD
+=======
+    if job.get("proxies"):
+        answer["proxies"] = score_model(model, job, graph.input_shape)
+>>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
     if job.get("onnx"):
         answer["onnx"] = _exported(model, batch, path)
     if job.get("time"):

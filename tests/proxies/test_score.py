@@ -1,0 +1,117 @@
+"""Scores of whole networks, and the faults of those that have none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas_assistant.errors import UserError
+from nas_assistant.proxies import BaseProbe, BaseProxy, FaultKind, Score, make_probe, score, score_probe
+from nas_assistant.proxies.conformance import Modules, minibatch
+
+
+class Falls(BaseProxy):
+    """Raises what it is given."""
+
+    name = "falls"
+    title = "falls"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def compute(self, probe: BaseProbe) -> float:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (np.linalg.LinAlgError("no"), FaultKind.NO_CONVERGENCE),
+        (torch.linalg.LinAlgError("no"), FaultKind.NO_CONVERGENCE),
+        (MemoryError(), FaultKind.FAILED),
+        (RuntimeError("first line\nsecond"), FaultKind.FAILED),
+    ],
+)
+def test_errors_are_typed(error: Exception, kind: FaultKind) -> None:
+    (found,) = score_probe(make_probe(Modules(), *minibatch()), [Falls(error)])
+    assert found.value is None and found.fault is not None and found.fault.kind is kind
+    assert "\n" not in found.fault.message
+
+
+def kinds(model: nn.Module, *names: str, inputs: np.ndarray | None = None) -> list[FaultKind | None]:
+    samples, labels = minibatch()
+    found = score(model, samples if inputs is None else inputs, labels, proxies=names)
+    return [one.fault.kind if one.fault else None for one in found]
+
+
+def test_what_a_network_lacks_is_told() -> None:
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    assert kinds(linear, "naswot", "swap", "az_nas", "snip") == [FaultKind.UNSUPPORTED] * 3 + [None]
+
+
+def test_numbers_that_are_none_are_told() -> None:
+    inputs = np.full_like(minibatch()[0], np.nan)
+    assert kinds(Modules(), "snip", "jacov", inputs=inputs) == [FaultKind.NOT_A_NUMBER] * 2
+
+    class Closed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(torch.zeros_like(x)).mean(dim=(2, 3))
+
+    assert kinds(Closed(), "synflow", "naswot") == [FaultKind.INFINITE, FaultKind.UNSUPPORTED]
+
+
+def test_data_of_other_classes_is_told() -> None:
+    inputs, labels = minibatch()
+    (found,) = score(Modules(), inputs, labels + 7, proxies=["snip"])
+    assert found.fault is not None and found.fault.kind is FaultKind.NO_LABELS
+    assert found.fault.message == "the data has class 9, the network 3 logits"
+
+
+def test_tokens_have_scores_but_no_input_gradient() -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.act, self.head = nn.Embedding(20, 8), nn.GELU(), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.act(self.embed(x)).mean(dim=1))
+
+    tokens = np.random.default_rng(0).integers(0, 20, (12, 5))
+    assert kinds(Reader(), "snip", "naswot", "jacov", inputs=tokens) == [None, None, FaultKind.UNSUPPORTED]
+
+
+def test_shared_passes_do_not_change_a_score() -> None:
+    inputs, labels = minibatch()
+    together = {one.proxy: one.value for one in score(Modules(), inputs, labels)}
+    for name in ("grad_norm", "jacov", "naswot", "fisher", "grasp", "zico"):
+        (alone,) = score(Modules(), inputs, labels, proxies=[name])
+        assert alone.value == pytest.approx(together[name], rel=1e-4)
+
+
+def test_scores_come_in_the_order_asked_for() -> None:
+    names = ["zen", "params", "naswot"]
+    assert [one.proxy for one in score(Modules(), *minibatch(), proxies=names)] == names
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        (object(), minibatch(), "is no nn.Module and no keras.Model"),
+        (nn.Linear(2, 2), (None, None), "give a minibatch, or the shape of a sample"),
+        (nn.Linear(2, 2), (np.zeros((3, 2)), np.zeros(2)), "3 samples, but 2 labels"),
+    ],
+)
+def test_bad_arguments_are_told_in_one_line(model: object, arguments: tuple, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        score(model, *arguments)
+
+
+def test_json_that_is_no_score_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a score"):
+        Score.from_json({"proxy": "snip"})
