@@ -1,7 +1,7 @@
-"""Zero-cost proxies on NAS-Bench-201: rank correlation with accuracy, agreement with the published values, seconds.
+"""Zero-cost proxies on NAS-Bench-201: correlation with accuracy, agreement with published values, seconds.
 
-Every network is a line of ``results/proxies/nb201.jsonl`` for each run that scored it; what is there is not scored
-again, so an interrupted run goes on, and costly proxies can be run on fewer networks than cheap ones:
+Every network is a line of ``results/proxies/nb201.jsonl`` for each run that scored it; what is there is not
+scored again, so an interrupted run goes on, and costly proxies can be run on fewer networks than cheap ones:
 
     python benchmarks/proxies.py --networks 1000 --proxies params flops l2_norm synflow
     python benchmarks/proxies.py --networks 200
@@ -16,7 +16,6 @@ import gzip
 import json
 import random
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from rich.progress import track
 from nas_assistant.evaluation import spearman
 from nas_assistant.families import find_data_root
 from nas_assistant.families.nb201 import NB201Cell, NB201Network
-from nas_assistant.proxies import Score, get_proxy, list_proxies, score
+from nas_assistant.proxies import Score, get_proxy, list_proxies, make_probe, score_probe
 from nas_assistant.sources._minibatch import load_minibatch
 
 REFERENCE = "nb201_zero_cost_reference.csv.gz"
@@ -72,24 +71,36 @@ def _rounded(score: Score) -> dict[str, float]:
 
 def measure(rows: list[dict[str, str]], names: list[str], seed: int) -> None:
     """Score every network that lacks one of the proxies."""
-    torch.set_num_threads(1)
-    archive = find_data_root() / "cifar10_imagefolder.zip"
-    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, seed)
-    # Channels last: the same numbers, in two thirds of the time on a processor.
-    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    wanted = [get_proxy(name) for name in names]
+    images, labels = read_minibatch(seed)
     done = read_lines()
     for row in track(rows, "networks"):
         arch = row["arch_str"]
-        missing = [name for name in names if name not in done.get(arch, {})]
+        missing = [proxy for proxy in wanted if proxy.name not in done.get(arch, {})]
         if missing:
-            network = NB201Network(NB201Cell.from_string(arch)).to(memory_format=torch.channels_last)
-            write_line(arch, score(network, images, batch.labels, proxies=missing, seed=seed), seed)
+            probe = make_probe(build(row), images, labels, seed=seed)
+            write_line(arch, score_probe(probe, missing), seed)
+
+
+def read_minibatch(seed: int) -> tuple[Any, Any]:
+    """Images and labels; channels last, which gives the same scores in two thirds of the time."""
+    archive = find_data_root() / "cifar10_imagefolder.zip"
+    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, seed)
+    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    return images, batch.labels
+
+
+def build(row: dict[str, str]) -> torch.nn.Module:
+    """The network of a row of the reference, at the width and depth of the benchmark."""
+    return NB201Network(NB201Cell.from_string(row["arch_str"])).to(memory_format=torch.channels_last)
 
 
 def tabulate(rows: list[dict[str, str]], seconds: dict[str, float]) -> list[dict[str, Any]]:
     """A row a proxy: on the networks it scored, ours and the published values."""
     done = read_lines()
-    return [_row(name, rows, done, seconds) for name in list_proxies() if any(name in s for s in done.values())]
+    return [
+        _row(name, rows, done, seconds) for name in list_proxies() if any(name in s for s in done.values())
+    ]
 
 
 def _row(name: str, rows: list[dict[str, str]], done: Scores, seconds: dict[str, float]) -> dict[str, Any]:
@@ -117,36 +128,38 @@ def _rank(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def time_alone(rows: list[dict[str, str]], names: list[str]) -> dict[str, float]:
-    """Median seconds of each proxy by itself, with nothing shared."""
-    torch.set_num_threads(1)
-    archive = find_data_root() / "cifar10_imagefolder.zip"
-    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, 0)
-    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    """Median processor seconds of each proxy by itself, with nothing shared."""
+    images, labels = read_minibatch(0)
     found: dict[str, list[float]] = {name: [] for name in names}
     for row in track(rows, "timing"):
-        network = NB201Network(NB201Cell.from_string(row["arch_str"])).to(memory_format=torch.channels_last)
         for name in names:
-            start = time.perf_counter()
-            score(network, images, batch.labels, proxies=[name])
-            found[name].append(time.perf_counter() - start)
+            probe = make_probe(build(row), images, labels)
+            start = time.thread_time()
+            score_probe(probe, [get_proxy(name)])
+            found[name].append(time.thread_time() - start)
     return {name: float(np.median(times)) for name, times in found.items()}
 
 
 def main() -> None:
     """Score what is missing, or report what is there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--networks", type=int, default=1_000, help="networks of the reference")
     parser.add_argument("--proxies", nargs="+", default=list_proxies())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--report", action="store_true", help="time each proxy on a few networks and report")
     parser.add_argument("--timed", type=int, default=5, help="networks to time each proxy on, for the report")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     rows = read_reference(arguments.networks)
     if not arguments.report:
         measure(rows, arguments.proxies, arguments.seed)
         return
     seconds = time_alone(rows[: arguments.timed], arguments.proxies)
-    report("proxies", "Zero-cost proxies on NAS-Bench-201, CIFAR-10, a minibatch of 64", tabulate(rows, seconds))
+    report(
+        "proxies", "Zero-cost proxies on NAS-Bench-201, CIFAR-10, a minibatch of 64", tabulate(rows, seconds)
+    )
 
 
 if __name__ == "__main__":

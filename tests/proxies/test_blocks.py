@@ -24,13 +24,16 @@ def test_a_cell_is_a_block_whatever_is_in_it() -> None:
         "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_3x3~0|avg_pool_3x3~1|nor_conv_1x1~2|",
     ):
         network = NB201Network(NB201Cell.from_string(cell), channels=4, cells=2)
-        wanted = [(512, 4)] * 3 + [(128, 8)] * 3 + [(32, 16)] * 3  # a stem, then two cells a stage and reductions
+        wanted = (
+            [(512, 4)] * 3 + [(128, 8)] * 3 + [(32, 16)] * 3
+        )  # a stem, then two cells a stage and reductions
         assert rows(network, 3, 16, 16) == wanted
 
 
 def test_layers_in_a_row_are_blocks_with_what_follows_them() -> None:
     network = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(True), nn.Conv2d(4, 5, 3), nn.ReLU(True), nn.MaxPool2d(2),
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(True),
+        nn.Conv2d(4, 5, 3), nn.ReLU(True), nn.MaxPool2d(2),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 3),
     )  # fmt: skip
     assert rows(network, 3, 12, 12) == [(200, 4), (32, 5)]
@@ -61,6 +64,6 @@ def test_the_gain_of_an_orthogonal_layer_is_that_of_its_matrix() -> None:
 def test_ranks_join_the_four_views() -> None:
     proxy = get_proxy("az_nas")
     parts = ("expressivity", "progressivity", "trainability", "complexity")
-    weak, strong = ({part: value for part in parts} for value in (1.0, 2.0))
+    weak, strong = (dict.fromkeys(parts, value) for value in (1.0, 2.0))
     ranks = proxy.combine([Score("az_nas", None, parts=weak), Score("az_nas", None, parts=strong)])
     assert ranks == pytest.approx([4 * math.log(0.5), 0.0])

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from nas_assistant.proxies import get_proxy, make_probe, score
@@ -87,7 +86,9 @@ def test_the_model_keeps_its_weights() -> None:
     score(model, INPUTS, LABELS, proxies=["grad_norm", "zen", "synflow"])
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     # The layers normalise and drop out again.
-    assert not np.allclose(model(INPUTS.transpose(0, 2, 3, 1), training=True), model(INPUTS.transpose(0, 2, 3, 1)))
+    assert not np.allclose(
+        model(INPUTS.transpose(0, 2, 3, 1), training=True), model(INPUTS.transpose(0, 2, 3, 1))
+    )
 
 
 def test_zen_is_of_the_same_size_in_both() -> None:

@@ -8,8 +8,8 @@ from nas_assistant.errors import UserError
 from nas_assistant.proxies import GROUP, BaseProbe, BaseProxy, get_proxy, list_proxies
 from nas_assistant.proxies import _registry as registry
 
-ALL = ["az_nas", "epe_nas", "fisher", "flops", "grad_norm", "grasp", "jacov", "l2_norm", "naswot", "params", "snip",
-       "swap", "synflow", "zen", "zico"]  # fmt: skip
+ALL = ["az_nas", "epe_nas", "fisher", "flops", "grad_norm", "grasp", "jacov", "l2_norm", "naswot", "params",
+       "snip", "swap", "synflow", "zen", "zico"]  # fmt: skip
 
 
 class Depth(BaseProxy):

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.proxies._keras_recorder import (
     find_gates,
@@ -33,6 +34,9 @@ class KerasProbe(BaseProbe):
         labels: Class numbers.
         seed: Of everything random.
         input_shape: Of one sample, channels first, where there are no inputs.
+
+    Raises:
+        UserError: The model does not run on the samples.
     """
 
     framework: ClassVar[str] = "keras"
@@ -52,7 +56,11 @@ class KerasProbe(BaseProbe):
         last = keras.config.image_data_format() == "channels_last"
         self._x = np.moveaxis(values, 1, -1) if last and values.ndim in (4, 5) else values
         self._y = None if self.labels is None else self.labels.astype(np.int64)
-        model(self._x[:2], training=False)
+        try:
+            model(self._x[:2], training=False)
+        except Exception as error:
+            shape = ",".join(map(str, self._shape))
+            raise UserError(f"{type(model).__name__} does not run on samples of shape {shape}") from error
         self._kept = model.get_weights()
         self._initialise(lambda rng, shape, fan: rng.uniform(-1, 1, shape) / math.sqrt(fan))
         self._weights = _weights(model)
@@ -140,11 +148,9 @@ class KerasProbe(BaseProbe):
 
         with without_normalisation():
             gradients = _arrays(self._trace(read, x))
-        flows = [
-            np.asarray(w).astype(np.float64) * g for w, g in zip(weights, gradients, strict=True) if g is not None
-        ]
+        values = [np.asarray(w).astype(np.float64) for w in weights]
         self._model.set_weights(kept)
-        return flows
+        return [w * g for w, g in zip(values, gradients, strict=True) if g is not None]
 
     def perturbation(self, size: float) -> Perturbation:
         """Two passes."""
@@ -247,5 +253,3 @@ def _in_float64(model: Any) -> Any:
     with contextlib.suppress(Exception):  # a model of the user's own class cannot be cloned
         return keras.models.clone_model(model, clone_function=convert)
     return model
-
-

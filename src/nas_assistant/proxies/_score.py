@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_assistant.errors import UserError
 from nas_assistant.proxies._base import BaseProxy, Fault, FaultKind, ProxyError, Score
-from nas_assistant.proxies._probe import Array, BaseProbe
+from nas_assistant.proxies._probe import BaseProbe
 from nas_assistant.proxies._registry import get_proxy, list_proxies
 
 _MAX_MESSAGE = 200
@@ -32,13 +32,13 @@ def score(
 ) -> list[Score]:
     """Score an untrained network with zero-cost proxies.
 
-    The network is copied and its weights are drawn anew; see :class:`BaseProbe`. Proxies that need the same pass share
-    it.
+    The network is copied and its weights are drawn anew; see :class:`BaseProbe`. Proxies that need the same
+    pass share it.
 
     Args:
         model: An ``nn.Module`` or a ``keras.Model``.
-        inputs: One minibatch ``(batch, ...)``, channels first, as an array; without it only proxies that need no data
-            give a value.
+        inputs: One minibatch ``(batch, ...)``, channels first, as an array; without it only proxies that need
+            no data give a value.
         labels: Class numbers ``(batch,)``.
         proxies: Names; all by default.
         seed: Of the weights and of everything else random.

@@ -109,9 +109,9 @@ def _is_backbone(module: torch.nn.Module) -> bool:
 def read_blocks(module: torch.nn.Module, inputs: torch.Tensor) -> list[Block]:
     """Run a module and describe its blocks in order; see :class:`Block`.
 
-    A block ends where every path passes one feature map and the unit of the network changes, and begins with the next
-    layer with weights; so plain layers are blocks with what follows them, and branching modules are blocks as a whole. Random
-    signs come from the global generator.
+    A block ends where every path passes one feature map and the unit of the network changes, and begins with
+    the next layer with weights; so plain layers are blocks with what follows them, and branching modules are
+    blocks as a whole. Random signs come from the global generator.
     """
     trail = _Trail(module, inputs)
     trail.run(module)
@@ -162,7 +162,7 @@ def _rows(features: torch.Tensor) -> torch.Tensor:
 
 
 def _gain(before: torch.Tensor, after: torch.Tensor) -> tuple[float | None, bool]:
-    """Largest singular value of the mean of input gradient times output sign, and whether it is an identity."""
+    """Largest singular value of the mean of input gradient times output sign; whether it is an identity."""
     signs = torch.randint(0, 2, after.shape).to(after.dtype) * 2 - 1
     if not after.requires_grad:
         return None, False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -51,7 +50,7 @@ class TorchProbe(BaseProbe):
         shape = tuple(input_shape or ())
         self._x = torch.zeros(2, *shape) if inputs is None else torch.from_numpy(inputs)
         self._y = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
-        initialise(self._module, seed, lambda fan: lambda w: w.uniform_(-1 / math.sqrt(fan), 1 / math.sqrt(fan)))
+        initialise(self._module, seed, lambda fan: lambda w: w.uniform_(-(fan**-0.5), fan**-0.5))
         self._module.train()
 
     @cached_property
@@ -124,7 +123,7 @@ class TorchProbe(BaseProbe):
         generator = torch.Generator().manual_seed(self.seed)
         first, noise = (torch.randn(self._x.shape, generator=generator) for _ in range(2))
         with torch.no_grad():
-            before = self._run(first, Recorder(variances=True), module)
+            before = self._run(first, Recorder(), module)
             after = self._run(first + size * noise, Recorder(variances=True), module)
         maps = [r.logits if r.last_map is None else r.last_map for r in (before, after)]
         change = (maps[0] - maps[1]).abs().flatten(1).sum(dim=1).mean()
@@ -136,7 +135,7 @@ class TorchProbe(BaseProbe):
 
         self._release()
         module = copy.deepcopy(self._module)
-        initialise(module, self.seed, lambda fan: lambda w: w.normal_(0.0, math.sqrt(2 / fan)))
+        initialise(module, self.seed, lambda fan: lambda w: w.normal_(0.0, (2 / fan) ** 0.5))
         with self._seeded():
             return read_blocks(module, self._x)
 

@@ -13,9 +13,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Operation
 from nas_assistant.graphs._torch_calls import Call, bind, describe, plain_name
 
-_LAYERS = frozenset(
-    {Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE}
-)
+_LAYERS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
 _GATES = ACTIVATIONS - {Operation.SOFTMAX}
 
 
@@ -60,11 +58,16 @@ class Recorder(TorchFunctionMode):
         patterns: Whether to note the signs at the activation functions.
         outputs: Whether to note the outputs of the layers.
         normalise: Whether normalisations run.
-        variances: Whether to note the variances of the normalisations and the last feature map.
+        variances: Whether to note the variances of the normalisations.
     """
 
     def __init__(
-        self, *, patterns: bool = False, outputs: bool = False, normalise: bool = True, variances: bool = False
+        self,
+        *,
+        patterns: bool = False,
+        outputs: bool = False,
+        normalise: bool = True,
+        variances: bool = False,
     ) -> None:
         super().__init__()
         self.recording = Recording()
@@ -94,13 +97,15 @@ class Recorder(TorchFunctionMode):
         if self._patterns and operation in _GATES:
             # Before the call, which may overwrite its input.
             self.recording.patterns.append((source.detach() > 0).reshape(len(source), -1))
+        if self._variances and operation in NORMALISATIONS:
+            self._note_variance(source, operation)
         result = function(*args, **kwargs)
         if not isinstance(result, torch.Tensor):
             return result
         if operation is Operation.SOFTMAX:
             self._before_softmax[id(result)] = (source, result)
-        if self._variances:
-            self._note_scale(call, operation, result)
+        if result.dim() >= 3 and result[0, 0].numel() > 1:
+            self.recording.last_map = result
         if self._outputs and operation in _LAYERS and result.requires_grad:
             channels = result.dim() - 1 if operation is Operation.DENSE else 1
             weight = call.get("weight", tensors[-1])
@@ -109,13 +114,10 @@ class Recorder(TorchFunctionMode):
             return result.clone()
         return result
 
-    def _note_scale(self, call: Call, operation: Operation, result: torch.Tensor) -> None:
-        if operation in NORMALISATIONS:
-            channels = call.input.dim() - 1 if operation is Operation.LAYER_NORM else 1
-            places = [axis for axis in range(call.input.dim()) if axis != channels]
-            self.recording.variances.append(float(call.input.var(dim=places).mean()))
-        if result.dim() >= 3 and result[0, 0].numel() > 1:
-            self.recording.last_map = result
+    def _note_variance(self, source: torch.Tensor, operation: Operation) -> None:
+        channels = source.dim() - 1 if operation is Operation.LAYER_NORM else 1
+        places = [axis for axis in range(source.dim()) if axis != channels]
+        self.recording.variances.append(float(source.var(dim=places).mean()))
 
 
 def _describe(

@@ -18,11 +18,11 @@ _PARTS = ("expressivity", "progressivity", "trainability", "complexity")
 class AzNas(BaseProxy):
     """Four views of the blocks of a network, joined by ranks (Lee and Ham 2024, "AZ-NAS", CVPR).
 
-    Expressivity is the sum over the blocks of the entropy of the spectrum of their features' covariance, progressivity
-    its smallest increase from a block to the next, trainability the mean over the blocks of ``2 - s - 1 / s`` with s
-    the largest singular value of the mean Jacobian, complexity the FLOPs. The score is
-    ``sum over the four of log(rank / networks)``, so it compares networks: of one alone only the parts are told.
-    Weights are drawn from N(0, 2 / fan-in).
+    Expressivity is the sum over the blocks of the entropy of the spectrum of their features' covariance,
+    progressivity its smallest increase from a block to the next, trainability the mean over the blocks of
+    ``2 - s - 1 / s`` with s the largest singular value of the mean Jacobian, complexity the FLOPs. The score
+    is ``sum over the four of log(rank / networks)``, so it compares networks: of one alone only the parts
+    are told. Weights are drawn from N(0, 2 / fan-in).
     """
 
     name: ClassVar[str] = "az_nas"

@@ -16,9 +16,10 @@ _MANY_CLASSES = 100
 class EpeNas(BaseProxy):
     """Correlation of the input Jacobians within each class (Lopes et al. 2021, "EPE-NAS").
 
-    ``sum_c |E_c|`` with ``E_c = sum_ij log(|R_c|_ij + k)`` for the correlation matrix R_c of the Jacobians of the
-    samples of class c, k = 1e-5. For more than 100 classes, as published, ``E_c`` is divided by the number of samples
-    and the score is the mean over c of ``sum_d |E_c - E_d|``. The minibatch must hold classes twice.
+    ``sum_c |E_c|`` with ``E_c = sum_ij log(|R_c|_ij + k)`` for the correlation matrix R_c of the Jacobians
+    of the samples of class c, k = 1e-5. For more than 100 classes, as published, ``E_c`` is divided by the
+    number of samples and the score is the mean over c of ``sum_d |E_c - E_d|``. The minibatch must hold
+    classes twice.
     """
 
     name: ClassVar[str] = "epe_nas"

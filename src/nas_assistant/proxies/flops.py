@@ -11,8 +11,8 @@ from nas_assistant.proxies._probe import BaseProbe
 class Flops(BaseProxy):
     """Floating-point operations of one sample, two a multiply-accumulate.
 
-    Needs no data. The other baseline of Ning et al. 2021, "Evaluating Efficient Performance Estimators of Neural
-    Architectures".
+    Needs no data. The other baseline of Ning et al. 2021, "Evaluating Efficient Performance Estimators of
+    Neural Architectures".
     """
 
     name: ClassVar[str] = "flops"

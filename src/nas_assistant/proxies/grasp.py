@@ -13,8 +13,8 @@ from nas_assistant.proxies._probe import BaseProbe
 class Grasp(BaseProxy):
     """How the flow of gradients changes when weights go (Wang et al. 2020, "GraSP").
 
-    ``-sum W * (H g)`` with g the gradient of the cross-entropy and H its Hessian, with the sign of Abdelfattah et al.
-    2021.
+    ``-sum W * (H g)`` with g the gradient of the cross-entropy and H its Hessian, with the sign of
+    Abdelfattah et al. 2021.
     """
 
     name: ClassVar[str] = "grasp"

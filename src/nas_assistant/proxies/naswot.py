@@ -13,8 +13,8 @@ from nas_assistant.proxies._probe import BaseProbe
 class Naswot(BaseProxy):
     """How well the activation patterns tell the samples apart (Mellor et al. 2021, "NAS without Training").
 
-    ``log |det K|`` with ``K_ij`` the number of units, over all activation functions, in which samples i and j are both
-    on or both off.
+    ``log |det K|`` with ``K_ij`` the number of units, over all activation functions, in which samples i and
+    j are both on or both off.
     """
 
     name: ClassVar[str] = "naswot"

@@ -13,8 +13,8 @@ from nas_assistant.proxies._probe import BaseProbe
 class Snip(BaseProxy):
     """How much the loss depends on each weight being there (Lee et al. 2019, "SNIP").
 
-    ``sum |dL/dW * W|``, which is the gradient by a mask of ones on the weights, as Abdelfattah et al. 2021 sum it
-    over the network.
+    ``sum |dL/dW * W|``, which is the gradient by a mask of ones on the weights, as Abdelfattah et al. 2021
+    sum it over the network.
     """
 
     name: ClassVar[str] = "snip"

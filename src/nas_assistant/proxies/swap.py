@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from nas_assistant.proxies._base import BaseProxy
-from nas_assistant.proxies._probe import BaseProbe
+from nas_assistant.proxies._probe import Array, BaseProbe
 
 _SAMPLES = 16
 
@@ -15,9 +15,9 @@ _SAMPLES = 16
 class Swap(BaseProxy):
     """Number of sample-wise activation patterns (Peng et al. 2024, "SWAP-NAS", ICLR).
 
-    A unit's pattern says for which samples it is on; the score counts the different patterns among all units of all
-    activation functions. Taken on the first 16 samples, as published: with more, nearly all patterns differ and the
-    score counts units.
+    A unit's pattern says for which samples it is on; the score counts the different patterns among all units
+    of all activation functions. Taken on the first 16 samples, as published: with more, nearly all patterns
+    differ and the score counts units.
     """
 
     name: ClassVar[str] = "swap"
@@ -28,11 +28,11 @@ class Swap(BaseProxy):
         found = probe.patterns()
         if not found:
             raise probe.unsupported("no activation function was found")
-        codes = [np.unique(self._codes(pattern[:_SAMPLES])) for pattern in found]
+        codes = [np.unique(_codes(pattern[:_SAMPLES])) for pattern in found]
         return float(len(np.unique(np.concatenate(codes))))
 
-    @staticmethod
-    def _codes(pattern: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-        """The pattern of each unit as a number, ``(units,)``."""
-        powers = 2 ** np.arange(len(pattern), dtype=np.int64)
-        return np.asarray(powers @ pattern.astype(np.int64))
+
+def _codes(pattern: Array) -> Array:
+    """The pattern of each unit as a number, ``(units,)``."""
+    powers = 2 ** np.arange(len(pattern), dtype=np.int64)
+    return np.asarray(powers @ pattern.astype(np.int64))

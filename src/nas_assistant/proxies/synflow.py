@@ -15,8 +15,8 @@ class SynFlow(BaseProxy):
     """Logarithm of the synaptic flow (Tanaka et al. 2020, "Pruning neural networks without any data").
 
     ``log sum |W * dR/dW|`` with R the sum of the logits of the network with absolute weights and without
-    normalisations on an input of ones, in float64. Needs no data. A network that lets nothing through has a flow
-    of 0, whose logarithm is a fault.
+    normalisations on an input of ones, in float64. Needs no data. A network that lets nothing through has a
+    flow of 0, whose logarithm is a fault.
     """
 
     name: ClassVar[str] = "synflow"

@@ -14,8 +14,8 @@ from nas_assistant.proxies._probe import BaseProbe
 class Zico(BaseProxy):
     """Mean over deviation of the gradients (Li et al. 2023, "ZiCo", ICLR).
 
-    ``sum_l log sum_w E|g_w| / std g_w`` over the two halves of the minibatch; weights whose gradient does not vary are
-    left out.
+    ``sum_l log sum_w E|g_w| / std g_w`` over the two halves of the minibatch; weights whose gradient does
+    not vary are left out.
     """
 
     name: ClassVar[str] = "zico"

@@ -35,8 +35,8 @@ class Minibatch:
 def load_minibatch(data: dict[str, Any], count: int, seed: int) -> Minibatch:
     """Samples of the data that ``--data`` names.
 
-    Images and digits are drawn at random and brought to mean 0 and deviation 1 in each channel; what a Python file
-    yields is taken as it comes.
+    Images and digits are drawn at random and brought to mean 0 and deviation 1 in each channel; what a
+    Python file yields is taken as it comes.
 
     Args:
         data: As for ``load_example``.
@@ -70,11 +70,10 @@ def _digits(count: int, seed: int) -> Minibatch:
     return Minibatch(Example(_standardised(digits.images[chosen][:, None])), digits.target[chosen])
 
 
-def _images(
-    path: Path, names: list[str], read: Callable[[str], bytes], count: int, seed: int
-) -> Minibatch:
+def _images(path: Path, names: list[str], read: Callable[[str], bytes], count: int, seed: int) -> Minibatch:
     images, classes = _data.class_images(path, names)
-    arrays, labels = [], []
+    arrays: list[Array] = []
+    labels: list[int] = []
     for image in random.Random(seed).sample(images, len(images)):
         array = _data.decode_image(path, image, read(str(image)))
         if not arrays or array.shape == arrays[0].shape:
@@ -87,7 +86,7 @@ def _images(
 
 def _standardised(images: Array) -> Array:
     mean, deviation = (f(images, axis=(0, 2, 3), keepdims=True) for f in (np.mean, np.std))
-    return ((images - mean) / np.maximum(deviation, 1e-6)).astype(np.float32)
+    return np.asarray((images - mean) / np.maximum(deviation, 1e-6), dtype=np.float32)
 
 
 def _collect(value: Any, name: str, count: int) -> Minibatch:
@@ -100,7 +99,7 @@ def _collect(value: Any, name: str, count: int) -> Minibatch:
         if sum(map(len, inputs)) >= count:
             break
     if not inputs:
-        raise JobFailure(FailureKind.IMPORT, f"{name} yields no batch: give a DataLoader, a Dataset or a function")
+        raise _data.no_batch(name)
     known = [found for found in labels if found is not None]
     joined = np.concatenate(known)[:count] if len(known) == len(inputs) else None
     return Minibatch(Example(np.concatenate(inputs)[:count], _data.is_channels_last(value)), joined)
