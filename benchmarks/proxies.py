@@ -27,7 +27,7 @@ from nas_assistant.evaluation import spearman
 from nas_assistant.families import find_data_root
 from nas_assistant.families.nb201 import NB201Cell, NB201Network
 from nas_assistant.proxies import Score, get_proxy, list_proxies, make_probe, score_probe
-from nas_assistant.sources._minibatch import load_minibatch
+from nas_assistant.sources._score import load_minibatch
 
 REFERENCE = "nb201_zero_cost_reference.csv.gz"
 LINES = RESULTS / "proxies" / "nb201.jsonl"
@@ -85,9 +85,8 @@ def measure(rows: list[dict[str, str]], names: list[str], seed: int) -> None:
 def read_minibatch(seed: int) -> tuple[Any, Any]:
     """Images and labels; channels last, which gives the same scores in two thirds of the time."""
     archive = find_data_root() / "cifar10_imagefolder.zip"
-    batch = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, seed)
-    images = np.ascontiguousarray(batch.example.values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    return images, batch.labels
+    values, labels = load_minibatch({"kind": "zip", "path": str(archive)}, BATCH, seed, [])
+    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), labels
 
 
 def build(row: dict[str, str]) -> torch.nn.Module:

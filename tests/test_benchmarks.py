@@ -11,11 +11,7 @@ import pytest
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", ["generators", "improve", "pictures", "predictor", "verify"])
-=======
-@pytest.mark.parametrize("name", ["improve", "pictures", "predictor", "proxies"])
->>>>>>> d7f1439 (Give proxies a command, labelled minibatches of user data, and a benchmark against published values)
+@pytest.mark.parametrize("name", ["generators", "improve", "pictures", "predictor", "proxies", "verify"])
 def test_a_benchmark_shows_its_help(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=120

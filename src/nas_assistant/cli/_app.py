@@ -52,18 +52,12 @@ def _top(
 for _command in (
     improve,
     predict,
-<<<<<<< HEAD
+    proxies,
     relevance,
     cost,
     graph,
     compare,
     verify,
-=======
-    proxies,
-    relevance,
-    graph,
-    compare,
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
     report,
     train,
     evaluate,

@@ -104,11 +104,8 @@ def run_model(
     seed: int = 0,
     train: bool = True,
     onnx: bool = False,
-<<<<<<< HEAD
     time: dict[str, Any] | None = None,
-=======
     proxies: dict[str, Any] | None = None,
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
 ) -> tuple[Inspection, dict[str, Any]]:
     """What :func:`inspect_model` does, with the answer as the sandbox gave it.
 
@@ -123,11 +120,8 @@ def run_model(
         seed: Likewise.
         train: Likewise.
         onnx: Also export the model.
-<<<<<<< HEAD
         time: Also time its forward pass: the fields of ``Timing``, and the source of a ``reference`` or None.
-=======
         proxies: Also score it: ``names`` of the proxies and samples of a ``batch``.
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
     """
     if source is None:
         source = read_source(path)
@@ -147,11 +141,8 @@ def run_model(
         "seed": seed,
         "train": train,
         "onnx": onnx,
-<<<<<<< HEAD
         "time": time,
-=======
         "proxies": proxies,
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
         "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
         "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
     }

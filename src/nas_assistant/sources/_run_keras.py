@@ -43,15 +43,14 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     except UserError as error:
         raise _failed(error, path, batch, "the forward pass") from error
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "keras"}
-<<<<<<< HEAD
     if job.get("time") and job["time"]["runtime"] == "framework":
         from nas_assistant.sources._time_keras import time_model
 
         answer["time"] = time_model(model, batch, job)
-=======
     if job.get("proxies"):
-        answer["proxies"] = score_model(model, job, graph.input_shape)
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
+        answer["proxies"] = score_model(
+            model, job, graph.input_shape, tokens=_first(batch).dtype.kind in "iu", notes=notes
+        )
     return answer
 
 

@@ -51,11 +51,10 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
     if job.get("train", True):
         _train_step(model, batch, path)
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "torch"}
-<<<<<<< HEAD
-=======
     if job.get("proxies"):
-        answer["proxies"] = score_model(model, job, graph.input_shape)
->>>>>>> 23ae4ad (Hold proxies against formulas, published values and each other; a suite for third parties)
+        answer["proxies"] = score_model(
+            model, job, graph.input_shape, tokens=not batch.is_floating_point(), notes=notes
+        )
     if job.get("onnx"):
         answer["onnx"] = _exported(model, batch, path)
     if job.get("time"):
