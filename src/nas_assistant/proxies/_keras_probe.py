@@ -22,7 +22,7 @@ from nas_assistant.proxies._keras_recorder import (
     without_dropout,
     without_normalisation,
 )
-from nas_assistant.proxies._probe import Array, BaseProbe, Block, Perturbation, Saliency
+from nas_assistant.proxies._probe import BATCH, Array, BaseProbe, Block, Perturbation, Saliency
 
 
 class KerasProbe(BaseProbe):
@@ -51,7 +51,7 @@ class KerasProbe(BaseProbe):
     ) -> None:
         super().__init__(inputs, labels, seed)
         self._model = model
-        values = np.zeros((2, *(input_shape or ())), np.float32) if inputs is None else inputs
+        values = np.zeros((BATCH, *(input_shape or ())), np.float32) if inputs is None else inputs
         self._shape = tuple(values.shape[1:])
         last = keras.config.image_data_format() == "channels_last"
         self._x = np.moveaxis(values, 1, -1) if last and values.ndim in (4, 5) else values
@@ -155,7 +155,7 @@ class KerasProbe(BaseProbe):
     def perturbation(self, size: float) -> Perturbation:
         """Two passes."""
         if not np.issubdtype(self._x.dtype, np.floating):
-            raise self.unsupported("an input of whole numbers cannot be changed a little")
+            raise self.unsupported("an input of whole numbers cannot be Gaussian")
         kept = self._model.get_weights()
         self._initialise(lambda rng, shape, fan: rng.standard_normal(shape))
         rng = np.random.default_rng(self.seed)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 
+BATCH = 16
+"""Samples of the inputs that are made up where there is no minibatch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saliency:
@@ -127,7 +130,7 @@ class BaseProbe(abc.ABC):
 
     @abc.abstractmethod
     def blocks(self) -> list[Block]:
-        """The blocks in order, for weights of N(0, 2 / fan-in)."""
+        """The blocks in order, for weights of N(0, 2 / fan-in) and a Gaussian input."""
 
     def check_classes(self, logits: Sequence[int]) -> None:
         """Make sure that the labels are classes of the network.

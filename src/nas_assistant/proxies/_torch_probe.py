@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.proxies._probe import Array, BaseProbe, Block, Perturbation, Saliency
+from nas_assistant.proxies._probe import BATCH, Array, BaseProbe, Block, Perturbation, Saliency
 from nas_assistant.proxies._torch_recorder import Recorder, Recording
 
 
@@ -48,7 +48,7 @@ class TorchProbe(BaseProbe):
         except Exception as error:
             raise UserError(f"{type(module).__name__} cannot be copied: {error}") from error
         shape = tuple(input_shape or ())
-        self._x = torch.zeros(2, *shape) if inputs is None else torch.from_numpy(inputs)
+        self._x = torch.zeros(BATCH, *shape) if inputs is None else torch.from_numpy(inputs)
         self._y = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
         initialise(self._module, seed, lambda fan: lambda w: w.uniform_(-(fan**-0.5), fan**-0.5))
         self._module.train()
@@ -115,13 +115,10 @@ class TorchProbe(BaseProbe):
 
     def perturbation(self, size: float) -> Perturbation:
         """Two passes."""
-        if not self._x.is_floating_point():
-            raise self.unsupported("an input of whole numbers cannot be changed a little")
+        first, noise = self._noise(2)
         self._release()
         module = copy.deepcopy(self._module)
         initialise(module, self.seed, lambda fan: lambda w: w.normal_())
-        generator = torch.Generator().manual_seed(self.seed)
-        first, noise = (torch.randn(self._x.shape, generator=generator) for _ in range(2))
         with torch.no_grad():
             before = self._run(first, Recorder(), module)
             after = self._run(first + size * noise, Recorder(variances=True), module)
@@ -133,11 +130,19 @@ class TorchProbe(BaseProbe):
         """From one pass that notes what depends on what."""
         from nas_assistant.proxies._torch_blocks import read_blocks
 
+        (noise,) = self._noise(1)
         self._release()
         module = copy.deepcopy(self._module)
         initialise(module, self.seed, lambda fan: lambda w: w.normal_(0.0, (2 / fan) ** 0.5))
         with self._seeded():
-            return read_blocks(module, self._x)
+            return read_blocks(module, noise)
+
+    def _noise(self, count: int) -> list[torch.Tensor]:
+        """Gaussian inputs of the shape and layout of the minibatch."""
+        if not self._x.is_floating_point():
+            raise self.unsupported("an input of whole numbers cannot be Gaussian")
+        generator = torch.Generator().manual_seed(self.seed)
+        return [torch.empty_like(self._x).normal_(generator=generator) for _ in range(count)]
 
     @cached_property
     def _pass(self) -> tuple[torch.Tensor, Recording]:

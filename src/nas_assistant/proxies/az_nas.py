@@ -22,11 +22,13 @@ class AzNas(BaseProxy):
     progressivity its smallest increase from a block to the next, trainability the mean over the blocks of
     ``2 - s - 1 / s`` with s the largest singular value of the mean Jacobian, complexity the FLOPs. The score
     is ``sum over the four of log(rank / networks)``, so it compares networks: of one alone only the parts
-    are told. Weights are drawn from N(0, 2 / fan-in).
+    are told. Weights are drawn from N(0, 2 / fan-in), the input is Gaussian, as in the published code. Needs
+    no data.
     """
 
     name: ClassVar[str] = "az_nas"
     title: ClassVar[str] = "AZ-NAS, ranks of four views"
+    needs_data: ClassVar[bool] = False
 
     def compute(self, probe: BaseProbe) -> Mapping[str, float]:
         """The four parts."""
