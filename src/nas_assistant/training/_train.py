@@ -267,6 +267,12 @@ def _calibrate(
 
     familiar = widths(near or far, COVERAGE, calibration.familiar.share)
     unfamiliar = widths(far or near, _LEFT_OUT_COVERAGE, calibration.unfamiliar.share)
+    # What is unfamiliar is never surer, however even the families left out happened to be.
+    unfamiliar = replace(
+        unfamiliar,
+        accuracy=max(unfamiliar.accuracy, familiar.accuracy),
+        gain=max(unfamiliar.gain, familiar.gain),
+    )
     return replace(predictor, calibration=replace(calibration, familiar=familiar, unfamiliar=unfamiliar))
 
 
