@@ -11,7 +11,9 @@ import pytest
 FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
-@pytest.mark.parametrize("name", ["generators", "improve", "pictures", "predictor", "proxies", "verify"])
+@pytest.mark.parametrize(
+    "name", ["generators", "improve", "pictures", "predictor", "proxies", "search", "verify"]
+)
 def test_a_benchmark_shows_its_help(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{name}.py"), "--help"], capture_output=True, text=True, timeout=120

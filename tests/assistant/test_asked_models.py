@@ -15,7 +15,7 @@ from sources.test_sandbox import FORBIDDEN, linux
 
 from nas_assistant.assistant import Result, RunDirectory, improve, preview
 from nas_assistant.errors import FailureKind, UserError
-from nas_assistant.generators import Usage
+from nas_assistant.generators import Proposal, Usage
 from nas_assistant.predictors import Predictor
 
 from .helpers import NET
@@ -86,15 +86,15 @@ def test_a_killed_run_pays_for_nothing_twice(
 ) -> None:
     whole = run(model, predictor, endpoint, run_dir="whole", generator_options={"cache": False})
     asked, endpoint.asked[:] = list(endpoint.asked), []
-    write = RunDirectory.write_proposals
+    write = RunDirectory.write_proposal
 
-    def die(self: RunDirectory, iteration: int, *rest: Any) -> None:
-        if iteration == 2:
+    def die(self: RunDirectory, number: int, proposal: Proposal) -> None:
+        if number == 2:
             raise Killed
-        write(self, iteration, *rest)
+        write(self, number, proposal)
 
     with monkeypatch.context() as patched:
-        patched.setattr(RunDirectory, "write_proposals", die)
+        patched.setattr(RunDirectory, "write_proposal", die)
         with pytest.raises(Killed):
             run(model, predictor, endpoint, generator_options={"cache": False})
     assert endpoint.asked == asked[:2]

@@ -41,7 +41,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, predictor: Predictor) -> 
     folder = tmp_path_factory.mktemp("finished")
     (folder / "model.py").write_text(NET)
     generator = RandomEdits()
-    options: dict[str, Any] = {"generator": generator, "run_dir": folder / "run", "report": True}
+    options: dict[str, Any] = {"generator": generator, "run_dir": folder / "run", "search": "chain"}
+    options["report"] = True
     return _run(folder / "model.py", predictor, **options), generator
 
 
@@ -71,7 +72,9 @@ def test_every_candidate_is_on_the_disk(finished: tuple[Result, RandomEdits]) ->
         assert (folder / "model.py").exists() and (folder / "diff").exists()
     lines = (result.run_dir / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["event"] for line in lines]
-    assert kinds == ["started", "proposed", *["checked"] * 4, "proposed", *["checked"] * 4, "finished"]
+    asked = ["asked", *["checked"] * 4]
+    assert [kind for kind in kinds if kind != "proposed"] == ["started", *asked, *asked, "finished"]
+    assert kinds.count("proposed") == 2
 
 
 def test_the_next_round_starts_from_the_best(finished: tuple[Result, RandomEdits]) -> None:

@@ -14,9 +14,9 @@ from nas_assistant.assistant._preview import RunPreview, preview
 from nas_assistant.assistant._proxies import ProxyReport, score_file
 from nas_assistant.assistant._record import RunRecord, read_run
 from nas_assistant.assistant._report import report_run
+from nas_assistant.assistant._rounds import Progress
 from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._sandbox import warm_sandbox
-from nas_assistant.assistant._search import Progress
 
 __all__ = [
     "DEFAULT_GAIN",

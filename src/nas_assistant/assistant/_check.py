@@ -15,7 +15,10 @@ from nas_assistant.sources import Inspection, Sandbox, inspect_model, parse_sour
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """The checks of one run. A candidate is built and run in the sandbox alone.
+    """The checks of one run.
+
+    A candidate is built first, in the sandbox alone and beside others; it is judged afterwards, in its turn,
+    since that depends on those before it.
 
     Attributes:
         path: The user's file, where every candidate stands while it is built.
@@ -23,7 +26,6 @@ class Checker:
         data: Where samples come from, as the user said.
         input_shape: Shape of one sample, as the user said.
         constraints: What a candidate must keep to.
-        sandbox: A warm sandbox.
     """
 
     path: Path
@@ -31,54 +33,60 @@ class Checker:
     data: str | None
     input_shape: tuple[int, ...] | None
     constraints: Constraints
-    sandbox: Sandbox
 
-    def check(
-        self, source: str, seen: Mapping[str, int], *, texts: Mapping[str, int]
-    ) -> tuple[ComputationalGraph | None, Failure | None]:
-        """Build and check a candidate.
+    def build(self, source: str, sandbox: Sandbox) -> Inspection | Failure:
+        """Build a candidate, or tell why it cannot be built.
 
         Args:
             source: The whole file.
-            seen: Hashes of the graphs before it, with the numbers of their candidates; 0 is the user's own.
-            texts: Sources before it, likewise.
-
-        Returns:
-            Its graph, where it could be built, and the first check it failed, or None.
+            sandbox: Where it is built.
         """
-        if source in texts:
-            return None, _seen(texts[source])
         try:
             parse_source(source, self.path)
-            inspection = inspect_model(
+            return inspect_model(
                 self.path,
                 entry=self.original.entry,
                 data=self.data,
                 input_shape=self.input_shape,
                 source=source,
-                sandbox=self.sandbox,
+                sandbox=sandbox,
             )
         except ModelError as error:
-            return None, error.failure
+            return error.failure
         except UserError as error:  # the entry is gone, say
-            return None, Failure(FailureKind.IMPORT, str(error))
-        return inspection.graph, self._judge(inspection, seen)
+            return Failure(FailureKind.IMPORT, str(error))
 
-    def _judge(self, inspection: Inspection, seen: Mapping[str, int]) -> Failure | None:
-        if inspection.framework != self.original.framework:
-            message = f"a {inspection.framework} model; the original is {self.original.framework}"
+    def judge(
+        self, built: Inspection | Failure, seen: Mapping[str, int]
+    ) -> tuple[ComputationalGraph | None, Failure | None]:
+        """Check what was built.
+
+        Args:
+            built: What :meth:`build` gave.
+            seen: Hashes of the graphs before it, with the numbers of their candidates; 0 is the user's own.
+
+        Returns:
+            Its graph, where it could be built, and the first check it failed, or None.
+        """
+        if isinstance(built, Failure):
+            return None, built
+        return built.graph, self._failure(built, seen)
+
+    def _failure(self, built: Inspection, seen: Mapping[str, int]) -> Failure | None:
+        if built.framework != self.original.framework:
+            message = f"a {built.framework} model; the original is {self.original.framework}"
             return Failure(FailureKind.CONSTRAINT, message)
         wanted = self.original.output_shape
-        if inspection.output_shape != wanted:
-            message = f"gives an output of shape {inspection.output_shape}; the original gives {wanted}"
+        if built.output_shape != wanted:
+            message = f"gives an output of shape {built.output_shape}; the original gives {wanted}"
             return Failure(FailureKind.SHAPE, message)
-        graph = inspection.graph
-        if graph.hash in seen:
-            return _seen(seen[graph.hash])
-        return constraint_failure(graph, self.original.graph, self.constraints)
+        if built.graph.hash in seen:
+            return seen_before(seen[built.graph.hash])
+        return constraint_failure(built.graph, self.original.graph, self.constraints)
 
 
-def _seen(number: int) -> Failure:
+def seen_before(number: int) -> Failure:
+    """What is wrong with the network of an earlier candidate; 0 is the user's own."""
     if number == 0:
         return Failure(FailureKind.UNCHANGED, "the same network as the original")
     return Failure(FailureKind.DUPLICATE, f"the same network as candidate {number}")

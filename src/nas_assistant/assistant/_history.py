@@ -24,6 +24,7 @@ class Candidate:
         number: Position in the run, from 1; names its folder.
         iteration: The round that proposed it, from 1.
         parent: Number of the candidate it was made from; 0 is the user's own file.
+        generator: Name of the generator that proposed it.
         explanation: One line for each change, with its reason.
         edits: One line for each change.
         hash: Hash of its graph, or None when it could not be built.
@@ -46,6 +47,7 @@ class Candidate:
     number: int
     iteration: int
     parent: int
+    generator: str = ""
     explanation: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
     hash: str | None = None

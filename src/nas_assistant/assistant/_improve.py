@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +14,16 @@ from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._constraints import make_constraints
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._files import replace_json, replace_text
+from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._notes import idle_notes, scope_notes
-from nas_assistant.assistant._options import FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._own_data import with_own_data
+from nas_assistant.assistant._pool import SandboxPool, default_workers
 from nas_assistant.assistant._report import report_at_the_end
+from nas_assistant.assistant._rounds import Progress
 from nas_assistant.assistant._run import (
     CONFIG,
     EVENTS,
@@ -33,7 +36,7 @@ from nas_assistant.assistant._run import (
     read_config,
 )
 from nas_assistant.assistant._sandbox import warm_sandbox
-from nas_assistant.assistant._search import Progress, Search
+from nas_assistant.assistant._search import Search
 from nas_assistant.errors import UserError
 from nas_assistant.generators import BaseGenerator, Limits
 from nas_assistant.graphs import GRAPH_SUFFIXES
@@ -54,7 +57,7 @@ def improve(
     threshold: float | None = None,
     gain: float | None = None,
     max_iterations: int = 10,
-    generator: str | BaseGenerator = "mutate",
+    generator: str | BaseGenerator | Sequence[BaseGenerator] = "mutate",
     generator_options: Mapping[str, Any] | None = None,
     max_params: str | int | None = None,
     max_flops: str | int | None = None,
@@ -73,6 +76,8 @@ def improve(
     proposals_per_iteration: int = 8,
     familiarity_margin: float = FAMILIARITY_MARGIN,
     own_accuracy: float | None = None,
+    search: str = DEFAULT_SEARCH,
+    workers: int | None = None,
     max_tokens: int | None = None,
     max_usd: float | None = None,
     max_seconds: float | None = None,
@@ -81,9 +86,10 @@ def improve(
 ) -> Result:
     """Look for a better version of a model file (Mishra 2023, section 2.2, Algorithm 3).
 
-    Each round starts from the best so far, with fresh relevance, and ends the run when the best passes the
-    target. The user's file is never written, and its code runs in the sandbox alone. Ctrl-C and a limit that
-    is reached end the run with the best so far.
+    Each round goes on from a parent, with its own relevance, and the run ends when the best passes the
+    target. Of several generators, the one that a round asks is drawn by how often each has paid. The user's
+    file is never written, and its code runs in the sandbox alone. Ctrl-C and a limit that is reached end the
+    run with the best so far.
 
     Args:
         path: A Python file with a PyTorch or Keras model.
@@ -93,8 +99,8 @@ def improve(
         threshold: Predicted accuracy to pass, in (0, 1].
         gain: Predicted gain to reach instead. Without either it is 0.01.
         max_iterations: Most rounds.
-        generator: Name of a generator, or one.
-        generator_options: What a generator given by its name is made with.
+        generator: Name of a generator, several with commas between, or such objects.
+        generator_options: What generators given by name are made with; each is given what it takes.
         max_params: Most parameters: ``"+10%"`` of the original's, or a number such as ``"2M"``.
         max_flops: Most floating-point operations of one sample, likewise.
         max_memory: Most memory of parameters and activations: ``"+10%"`` of the original's, or a value such
@@ -116,6 +122,10 @@ def improve(
         familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
             counts only with the low end of its gain.
         own_accuracy: Measured accuracy of the user's model on its data; narrows what the gain may be there.
+        search: ``population``: the parent is drawn from an archive of the best by gain and size, no two of
+            them alike. ``chain``: it is the best so far.
+        workers: Candidates that are built at once; by default as many as there are cores, at most 4. What is
+            found does not depend on it.
         max_tokens: Most tokens that the generator's model may read and write, in the run with all its
             resumptions.
         max_usd: Most dollars that they may cost, likewise; needs the prices (``usd_per_million`` of the
@@ -138,7 +148,9 @@ def improve(
         threshold=threshold,
         gain=gain,
         max_iterations=max_iterations,
-        generator=generator if isinstance(generator, str) else generator.name,
+        generator=generator
+        if isinstance(generator, str)
+        else ",".join(one.name for one in _listed(generator)),
         generator_options=generator_options or {},
         max_params=max_params,
         max_flops=max_flops,
@@ -153,6 +165,8 @@ def improve(
         proposals_per_iteration=proposals_per_iteration,
         familiarity_margin=familiarity_margin,
         own_accuracy=own_accuracy,
+        search=search,
+        workers=workers,
         max_tokens=max_tokens,
         max_usd=max_usd,
         max_seconds=max_seconds,
@@ -162,25 +176,33 @@ def improve(
     deadline = None if options.max_seconds is None else began + options.max_seconds
     limits = Limits(options.max_tokens, options.max_usd, deadline)
     with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
-        made = generator if isinstance(generator, BaseGenerator) else make_generator(options)
+        made = make_generators(options) if isinstance(generator, str) else _listed(generator)
         try:
-            made.check(limits)
+            for one in made:
+                one.check(limits)
             given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, options, sandbox)
             checker, meter = _add_meter(checker, source, predictor, options, sandbox, folder)
-            with closing(RunDirectory(folder)) as run:
-                made.begin(folder, limits)
-                search = Search(
-                    text, source, checker, predictor, made, options, run, progress, deadline, meter
-                )
-                result = _run(search, notes)
+            with (
+                closing(RunDirectory(folder)) as run,
+                closing(SandboxPool(sandbox, options.workers or default_workers())) as pool,
+            ):
+                for one in made:
+                    one.begin(folder, limits)
+                work = Search(text, source, checker, predictor, made, options, run, progress, deadline, meter)
+                result = _run(work, pool, notes)
                 if report:
                     more = report_at_the_end(run, predictor, checkpoint, given=given)
                     result = replace(result, notes=(*result.notes, *more))
                 return result
         finally:
-            if not isinstance(generator, BaseGenerator):
-                made.close()
+            if isinstance(generator, str):
+                for one in made:
+                    one.close()
+
+
+def _listed(generator: BaseGenerator | Sequence[BaseGenerator]) -> list[BaseGenerator]:
+    return [generator] if isinstance(generator, BaseGenerator) else list(generator)
 
 
 def _choose_run(
@@ -230,7 +252,7 @@ def make_checker(path: Path, source: str, options: Options, sandbox: Sandbox) ->
     )
     # A shape that was found by trying is fixed from here on.
     shape = None if options.data else original.input_shape or None
-    return Checker(path, original, options.data, shape, constraints, sandbox)
+    return Checker(path, original, options.data, shape, constraints)
 
 
 def _add_meter(
@@ -245,7 +267,7 @@ def _add_meter(
     return replace(checker, constraints=limits), meter
 
 
-def _run(search: Search, notes: tuple[str, ...]) -> Result:
+def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     run, original = search.run_directory, search.checker.original
     config = read_config(run.path)
     if config is None:
@@ -267,7 +289,7 @@ def _run(search: Search, notes: tuple[str, ...]) -> Result:
         search.restore()
         run.log("resumed", checked=len(search.history))
     try:
-        stopped = search.run()
+        stopped = search.run(pool)
     except KeyboardInterrupt:
         # It may have come between a candidate's event and its place here.
         search.restore()
@@ -319,22 +341,11 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         target=search.target,
         run_dir=search.run_directory.path,
         notes=notes,
-        usage=search.generator.usage(),
+        usage=total_usage(search.generators.values()),
     )
     if search.meter is not None:
         result = replace(result, **search.meter.results(search.history, best.number))
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
-
-
-def make_generator(options: Options) -> BaseGenerator:
-    """The generator that the options name.
-
-    Raises:
-        UserError: There is none of that name, or it does not take its options.
-    """
-    from nas_assistant.generators import get_generator
-
-    return get_generator(options.generator, **options.generator_options)
 
 
 def _digest(text: str) -> str:

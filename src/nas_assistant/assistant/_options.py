@@ -13,8 +13,10 @@ from nas_assistant.sources import Timing
 
 DEFAULT_GAIN = 0.01
 FAMILIARITY_MARGIN = 0.1
+SEARCHES = ("population", "chain")
+DEFAULT_SEARCH = "chain"
 _LIMITS = ("max_tokens", "max_usd", "max_seconds")
-_CHANGEABLE = ("max_iterations", *_LIMITS)
+_CHANGEABLE = ("max_iterations", "workers", *_LIMITS)
 _OPTIONS = {"objectives": "objective"}
 _GENERATOR_CHANGEABLE = frozenset({"timeout", "usd_per_million", "cache"})
 
@@ -30,7 +32,7 @@ class Options:
         threshold: Predicted accuracy to pass.
         gain: Predicted gain to reach, when no threshold is set.
         max_iterations: Most rounds.
-        generator: Name of the generator.
+        generator: Names of the generators, with commas between.
         generator_options: What it is made with.
         max_params: Limit on parameters, ``+10%`` or a number.
         max_flops: Limit on FLOPs, likewise.
@@ -45,6 +47,8 @@ class Options:
         proposals_per_iteration: Candidates a round.
         familiarity_margin: Loss of familiarity beyond which only the low end of a gain counts.
         own_accuracy: Measured accuracy of the user's model on its data.
+        search: Where each round goes on from: ``population`` or ``chain``.
+        workers: Candidates that are built at once, or None for as many as the machine has cores.
         max_tokens: Most tokens that the generator's model may read and write in the whole run.
         max_usd: Most dollars that they may cost.
         max_seconds: Most seconds of a call; a resumed run has as many again.
@@ -71,6 +75,8 @@ class Options:
     proposals_per_iteration: int = 8
     familiarity_margin: float = FAMILIARITY_MARGIN
     own_accuracy: float | None = None
+    search: str = DEFAULT_SEARCH
+    workers: int | None = None
     max_tokens: int | None = None
     max_usd: float | None = None
     max_seconds: float | None = None
@@ -84,8 +90,8 @@ class Options:
             raise UserError(f"--threshold {self.threshold:g}: an accuracy is more than 0 and at most 1{hint}")
         if self.gain is not None and not 0 < self.gain < 1:
             raise UserError(f"--gain {self.gain:g}: a gain in accuracy is more than 0 and less than 1")
-        for name in ("max_iterations", "proposals_per_iteration"):
-            if getattr(self, name) < 1:
+        for name in ("max_iterations", "proposals_per_iteration", "workers"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
         for name in _LIMITS:
             limit = getattr(self, name)
@@ -98,10 +104,12 @@ class Options:
             raise UserError(
                 f"--own-accuracy {self.own_accuracy:g}: an accuracy is more than 0 and less than 1"
             )
+        if self.search not in SEARCHES:
+            raise UserError(f"--search {self.search}: choose one of {', '.join(SEARCHES)}")
         if self.seed < 0:
             raise UserError(f"--seed {self.seed}: at least 0")
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
-            raise UserError(f"the familiarity margin must not be negative, not {self.familiarity_margin}")
+            raise UserError(f"--familiarity-margin {self.familiarity_margin:g}: at least 0")
 
     @property
     def timing(self) -> Timing | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_assistant.assistant._generators import make_generators
 from nas_assistant.assistant._header import strip_header
-from nas_assistant.assistant._improve import make_checker, make_generator
+from nas_assistant.assistant._improve import make_checker
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._run import RunDirectory
@@ -69,9 +70,10 @@ def preview(
     """
     path = Path(path)
     chosen = Options.of(**options)
-    made = make_generator(chosen)
+    made = make_generators(chosen)
     try:
-        if type(made).preview is BaseGenerator.preview:
+        asking = [one for one in made if type(one).preview is not BaseGenerator.preview]
+        if not asking:
             raise UserError(f"--dry-run: generator {chosen.generator!r} asks no language model")
         text = read_source(path)
         with (
@@ -82,6 +84,7 @@ def preview(
             predictor = predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, chosen, sandbox)
             search = Search(text, source, checker, predictor, made, chosen, run)
-            return RunPreview(made.preview(search.request(1)), chosen.max_iterations)
+            return RunPreview(asking[0].preview(search.request(search.next_round())), chosen.max_iterations)
     finally:
-        made.close()
+        for one in made:
+            one.close()

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,16 +87,14 @@ class RunDirectory:
         self._file.seek(0, os.SEEK_END)
         return events
 
-    def write_proposals(self, iteration: int, first: int, parent: int, proposals: Sequence[Proposal]) -> None:
-        """Write what a generator proposed, before any of it is checked."""
-        for number, proposal in enumerate(proposals, start=first):
-            folder = self.candidate(number)
-            replace_text(folder / "model.py", proposal.source)
-            replace_json(folder / "proposal.json", _proposal_to_json(proposal))
-        self.log("proposed", iteration=iteration, parent=parent, first=first, count=len(proposals))
+    def write_proposal(self, number: int, proposal: Proposal) -> None:
+        """Write what a generator proposed, before it is checked."""
+        folder = self.candidate(number)
+        replace_text(folder / "model.py", proposal.source)
+        replace_json(folder / "proposal.json", _proposal_to_json(proposal))
 
     def read_proposals(self, first: int, count: int) -> list[Proposal]:
-        """Read what :meth:`write_proposals` wrote.
+        """Read what :meth:`write_proposal` wrote.
 
         Raises:
             UserError: A file is missing or damaged.

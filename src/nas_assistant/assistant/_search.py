@@ -2,72 +2,58 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import random
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nas_assistant.assistant._check import Checker
+from nas_assistant.assistant._bandit import choose_generator
+from nas_assistant.assistant._check import Checker, seen_before
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
 from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._options import Options
+from nas_assistant.assistant._pool import SandboxPool
+from nas_assistant.assistant._rounds import Best, Progress, Round, iteration_seed
 from nas_assistant.assistant._run import RunDirectory
+from nas_assistant.assistant._strategy import make_strategy
 from nas_assistant.assistant._trust import trusted_gain
+from nas_assistant.errors import Failure
 from nas_assistant.generators import BaseGenerator, LimitReached, Proposal, Request
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.relevance import relevance
+from nas_assistant.relevance import LayerRelevance, relevance
+from nas_assistant.sources import Inspection
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        iteration: The round at work, from 1.
-        max_iterations: Most rounds.
-        checked: Candidates of the round that were checked.
-        proposed: Candidates of the round.
-        original: Predicted accuracy of the user's file.
-        best: Predicted accuracy of the best so far.
-        target: Predicted accuracy to pass.
-        candidate: The candidate that was checked last, or None.
-    """
-
-    iteration: int
-    max_iterations: int
-    checked: int
-    proposed: int
-    original: float
-    best: float
-    target: float
-    candidate: Candidate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best model so far; number 0 is the user's own."""
+class _Waiting:
+    """A proposal whose turn has not come."""
 
     number: int
-    source: str
-    graph: ComputationalGraph
-    prediction: Prediction
-    trusted_gain: float = 0.0
+    proposal: Proposal
+    built: Future[Inspection | Failure]
 
 
 class Search:
     """One run of Mishra 2023, section 2.2, Algorithm 3.
+
+    Candidates are built beside each other, and while the generator is at work on the next. They are judged in
+    the order of their numbers, and a round begins when the one before it is judged: what a run finds depends
+    on its seed and not on which candidate was built first.
 
     Args:
         text: The user's file as it is.
         source: The same without the header of an earlier run.
         checker: Holds a candidate against the checks.
         predictor: Predicts what passes them.
-        generator: Proposes.
+        generators: Propose; one is asked a round.
         options: Seeds, limits and the target.
         run: Where every step is written.
         progress: Called after every step.
@@ -81,7 +67,7 @@ class Search:
         source: str,
         checker: Checker,
         predictor: Predictor,
-        generator: BaseGenerator,
+        generators: Sequence[BaseGenerator],
         options: Options,
         run: RunDirectory,
         progress: Callable[[Progress], None] | None = None,
@@ -90,17 +76,23 @@ class Search:
     ) -> None:
         self._deadline = deadline
         self.meter = meter
-        self.text, self.checker, self.predictor, self.generator = text, checker, predictor, generator
+        self.text, self.checker, self.predictor = text, checker, predictor
+        self.generators = {generator.name: generator for generator in generators}
         self.options, self.run_directory, self._progress = options, run, progress
         graph = checker.original.graph
         self.original = Best(0, source, graph, predictor.predict(graph))
-        self.best = self.original
         self.target = options.target(self.original.prediction.accuracy)
+        self._relevance: dict[int, tuple[LayerRelevance, ...]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.best = self.original
         self.history: list[Candidate] = []
         self.iterations = 0
-        self._seen = {graph.hash: 0}
-        self._texts = {source: 0, text: 0}
-        self._proposed: dict[int, tuple[int, int, int]] = {}
+        self._rounds: list[Round] = []
+        self._seen = {self.original.graph.hash: 0}
+        self._texts = {self.original.source: 0, self.text: 0}
+        self._strategy = make_strategy(self.options.search, self.predictor, self.original.graph)
 
     @property
     def passed(self) -> bool:
@@ -115,47 +107,44 @@ class Search:
         Raises:
             UserError: It is damaged.
         """
-        self.history.clear()
-        self._proposed.clear()
-        self.best = self.original
-        self._seen = {self.original.graph.hash: 0}
-        self._texts = {self.original.source: 0, self.text: 0}
-        for event in self.run_directory.events():
-            if event["event"] == "proposed":
-                found = (int(event["parent"]), int(event["first"]), int(event["count"]))
-                self._proposed[int(event["iteration"])] = found
+        self._begin()
+        run = self.run_directory
+        for event in run.events():
+            if event["event"] == "asked":
+                names = ("iteration", "parent", "generator", "first")
+                self._note(Round(*(event[name] for name in names)))
+            elif event["event"] == "proposed":
+                self._rounds[-1] = replace(self._rounds[-1], count=int(event["count"]))
             elif event["event"] == "checked":
                 candidate = Candidate.from_json(event["candidate"])
-                self._remember(candidate, self.run_directory.read_source(candidate.number))
-        self.iterations = max(self.iterations, *self._proposed, 0)
-        best = max((entry.number for entry in self.history if entry.best), default=0)
-        if best:
-            graph = self.run_directory.read_graph(best)
-            entry = self.history[best - 1]
-            self.best = Best(
-                best,
-                self.run_directory.read_source(best),
-                graph,
-                self.predictor.predict(graph),
-                entry.trusted_gain or 0.0,
-            )
+                graph = run.read_graph(candidate.number) if candidate.failure is None else None
+                self._remember(candidate, run.read_source(candidate.number), graph)
+        number = max((entry.number for entry in self.history if entry.best), default=0)
+        if number:
+            graph = run.read_graph(number)
+            counts = self.history[number - 1].trusted_gain or 0.0
+            self.best = Best(number, run.read_source(number), graph, self.predictor.predict(graph), counts)
             self._write_best()
 
-    def run(self) -> str:
-        """Go on until the target is passed, no round is left or a limit is reached; returns which."""
+    def run(self, pool: SandboxPool) -> str:
+        """Go on until the target is passed, no round is left or a limit is reached; returns which.
+
+        Args:
+            pool: Where candidates are built.
+        """
         try:
-            return self._rounds()
+            return self._run(pool)
         except LimitReached as limit:
             return limit.what
 
-    def _rounds(self) -> str:
+    def _run(self, pool: SandboxPool) -> str:
         # A round that was cut short is finished first, as if nothing had happened.
         for iteration in range(max(self.iterations, 1), self.options.max_iterations + 1):
             unfinished = self._unfinished(iteration)
             if self.passed and not unfinished:
                 return "threshold"
-            if iteration not in self._proposed or unfinished:
-                self._round(iteration)
+            if unfinished or iteration > self.iterations:
+                self._round(iteration, pool)
         return "threshold" if self.passed else "iterations"
 
     def header(self) -> list[str]:
@@ -193,86 +182,143 @@ class Search:
         """Text of the best file, headed by the gain."""
         return add_header(self.best.source, self.header())
 
-    def _unfinished(self, iteration: int) -> bool:
-        if iteration not in self._proposed:
-            return False
-        _, first, count = self._proposed[iteration]
-        return len(self.history) < first + count - 1
+    def request(self, round_: Round) -> Request:
+        """What the generator is asked for in a round."""
+        number, original = round_.parent, self.checker.original
+        graph = self._graph(number)
+        accuracy = self.history[number - 1].accuracy if number else None
+        if number not in self._relevance:
+            self._relevance[number] = relevance(graph, self.predictor).layers
+        return Request(
+            source=self._source(number),
+            framework=original.framework,
+            entry=original.entry,
+            graph=graph,
+            relevance=self._relevance[number],
+            accuracy=self.original.prediction.accuracy if accuracy is None else accuracy,
+            target=self.target,
+            constraints=self.checker.constraints,
+            history=tuple(entry.attempt() for entry in self.history[: round_.first - 1]),
+            count=self.options.proposals_per_iteration,
+            seed=iteration_seed(self.options.seed, round_.iteration),
+            rounds_left=self.options.max_iterations - round_.iteration + 1,
+        )
 
-    def _round(self, iteration: int) -> None:
-        self.iterations = iteration
-        self._report(iteration, 0, 0)
+    def next_round(self) -> Round:
+        """The round that follows those begun: its parent and its generator."""
+        iteration = self.iterations + 1
+        draw = random.Random(f"round/{self.options.seed}/{iteration}")
+        generator = choose_generator(list(self.generators), map(self._paid, self._rounds), draw)
+        return Round(iteration, self._strategy.parent(draw), generator, len(self.history) + 1)
+
+    def _unfinished(self, iteration: int) -> bool:
+        if not self._rounds or self._rounds[-1].iteration != iteration:
+            return False
+        last = self._rounds[-1]
+        return last.count is None or len(self.history) < last.first + last.count - 1
+
+    def _paid(self, round_: Round) -> tuple[str, list[bool]]:
+        """Which proposals of a round were better than their parent."""
+        gains = [0.0, *(entry.trusted_gain for entry in self.history)]
+        before = gains[round_.parent] or 0.0
+        made = self.history[round_.first - 1 : round_.first - 1 + (round_.count or 0)]
+        return round_.generator, [
+            entry.failure is None and (entry.trusted_gain or 0.0) > before for entry in made
+        ]
+
+    def _round(self, iteration: int, pool: SandboxPool) -> None:
+        self._report(iteration, 0)
         self._check_time()
-        if iteration not in self._proposed:
-            self._propose(iteration)
-        parent, first, count = self._proposed[iteration]
-        proposals = self.run_directory.read_proposals(first, count)
-        for number, proposal in enumerate(proposals, start=first):
-            if number > len(self.history):
-                self._check_time()
-                candidate = self._judge(number, iteration, parent, proposal)
-                self._report(iteration, number - first + 1, count, candidate)
+        if iteration > self.iterations:
+            round_ = self.next_round()
+            self.run_directory.log(
+                "asked",
+                iteration=iteration,
+                parent=round_.parent,
+                generator=round_.generator,
+                first=round_.first,
+            )
+            self._note(round_)
+        round_, known, timed = self._rounds[-1], len(self.history), self.options.timing is not None
+        waiting: deque[_Waiting] = deque()
+        for number, proposal in enumerate(self._proposals(round_), start=round_.first):
+            if number > known:
+                waiting.append(_Waiting(number, proposal, self._build(number, proposal, pool)))
+            while waiting and waiting[0].built.done() and not timed:
+                self._judge(waiting.popleft(), round_, number)
+        if timed:  # by a machine that is at rest
+            wait(one.built for one in waiting)
+        while waiting:
+            self._check_time()
+            self._judge(waiting.popleft(), round_, number)
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise LimitReached("seconds")
 
-    def request(self, iteration: int) -> Request:
-        """What the generator is asked for in a round."""
-        best, original = self.best, self.checker.original
-        return Request(
-            source=best.source,
-            framework=original.framework,
-            entry=original.entry,
-            graph=best.graph,
-            relevance=relevance(best.graph, self.predictor).layers,
-            accuracy=best.prediction.accuracy,
-            target=self.target,
-            constraints=self.checker.constraints,
-            history=tuple(entry.attempt() for entry in self.history),
-            count=self.options.proposals_per_iteration,
-            seed=iteration_seed(self.options.seed, iteration),
-            rounds_left=self.options.max_iterations - iteration + 1,
-        )
+    def _note(self, round_: Round) -> None:
+        self._rounds.append(round_)
+        self.iterations = round_.iteration
+        self._strategy.chosen(round_.parent)
 
-    def _propose(self, iteration: int) -> None:
-        request = self.request(iteration)
-        proposals = self.generator.propose(request)[: request.count]
-        first = len(self.history) + 1
-        self.run_directory.write_proposals(iteration, first, self.best.number, proposals)
-        self._proposed[iteration] = (self.best.number, first, len(proposals))
+    def _proposals(self, round_: Round) -> Iterator[Proposal]:
+        """What the generator proposes; from the run directory, where it is there."""
+        run = self.run_directory
+        if round_.count is not None:
+            yield from run.read_proposals(round_.first, round_.count)
+            return
+        request, count = self.request(round_), 0
+        for proposal in itertools.islice(self.generators[round_.generator].stream(request), request.count):
+            number = round_.first + count
+            if number > len(self.history):
+                run.write_proposal(number, proposal)
+            count += 1
+            yield proposal
+        run.log("proposed", iteration=round_.iteration, count=count)
+        self._rounds[-1] = replace(round_, count=count)
 
-    def _judge(self, number: int, iteration: int, parent: int, proposal: Proposal) -> Candidate:
-        edits = tuple(edit.describe() for edit in proposal.edits) or proposal.explanation
+    def _build(self, number: int, proposal: Proposal, pool: SandboxPool) -> Future[Inspection | Failure]:
+        """Begin to build a proposal, unless it is known not to be worth it."""
+        failure, source = proposal.failure, proposal.source
+        if failure is None and source in self._texts:
+            failure = seen_before(self._texts[source])
+        self._texts.setdefault(source, number)
+        if failure is None:
+            return pool.submit(lambda sandbox: self.checker.build(source, sandbox))
+        known: Future[Inspection | Failure] = Future()
+        known.set_result(failure)
+        return known
+
+    def _judge(self, waiting: _Waiting, round_: Round, proposed: int) -> None:
+        number, proposal = waiting.number, waiting.proposal
         reasons = tuple(_because(edit.describe(), edit.reason) for edit in proposal.edits)
+        graph, failure = self.checker.judge(waiting.built.result(), self._seen)
         candidate = Candidate(
             number=number,
-            iteration=iteration,
-            parent=parent,
+            iteration=round_.iteration,
+            parent=round_.parent,
+            generator=round_.generator,
             explanation=proposal.explanation or reasons,
-            edits=edits,
-            failure=proposal.failure,
+            edits=tuple(edit.describe() for edit in proposal.edits) or proposal.explanation,
+            hash=graph.hash if graph else None,
+            parameters=graph.parameters if graph else None,
+            flops=graph.flops if graph else None,
+            failure=failure,
         )
-        graph = None
-        if proposal.failure is None:
-            graph, failure = self.checker.check(proposal.source, self._seen, texts=self._texts)
-            candidate = replace(candidate, hash=graph.hash if graph else None, failure=failure)
         best = None
-        if graph is not None:
-            candidate = replace(candidate, parameters=graph.parameters, flops=graph.flops)
-            if candidate.failure is None:
-                candidate, prediction = self._predict(candidate, graph)
-                if self.meter is not None:
-                    candidate = self.meter.weigh(candidate, graph, proposal.source, self.history)
-                if candidate.best:
-                    best = Best(number, proposal.source, graph, prediction, candidate.trusted_gain or 0.0)
+        if graph is not None and failure is None:
+            candidate, prediction = self._predict(candidate, graph)
+            if self.meter is not None:
+                candidate = self.meter.weigh(candidate, graph, proposal.source, self.history)
+            if candidate.best:
+                best = Best(number, proposal.source, graph, prediction, candidate.trusted_gain or 0.0)
         diff = make_diff(self.text, proposal.source, self.checker.path.name, ())
         self.run_directory.write_candidate(candidate, graph, diff)
-        self._remember(candidate, proposal.source)
+        self._remember(candidate, proposal.source, graph)
         if best is not None:
             self.best = best
             self._write_best()
-        return candidate
+        self._report(round_.iteration, proposed - round_.first + 1, candidate)
 
     def _predict(self, candidate: Candidate, graph: ComputationalGraph) -> tuple[Candidate, Prediction]:
         prediction = self.predictor.predict(graph)
@@ -292,24 +338,30 @@ class Search:
         )
         return predicted, prediction
 
-    def _remember(self, candidate: Candidate, source: str) -> None:
+    def _remember(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
         self.history.append(candidate)
         self._texts.setdefault(source, candidate.number)
         if candidate.hash is not None:
             self._seen.setdefault(candidate.hash, candidate.number)
+        if graph is not None and candidate.failure is None:
+            self._strategy.add(candidate.number, candidate.trusted_gain or 0.0, graph)
+
+    def _source(self, number: int) -> str:
+        return self.run_directory.read_source(number) if number else self.original.source
+
+    def _graph(self, number: int) -> ComputationalGraph:
+        return self.run_directory.read_graph(number) if number else self.original.graph
 
     def _write_best(self) -> None:
         self.run_directory.write_best(self.best_source(), self.diff())
 
-    def _report(
-        self, iteration: int, checked: int, proposed: int, candidate: Candidate | None = None
-    ) -> None:
+    def _report(self, iteration: int, proposed: int, candidate: Candidate | None = None) -> None:
         if self._progress is not None:
             self._progress(
                 Progress(
                     iteration,
                     self.options.max_iterations,
-                    checked,
+                    sum(entry.iteration == iteration for entry in self.history),
                     proposed,
                     self.original.prediction.accuracy,
                     self.best.prediction.accuracy,
@@ -317,12 +369,6 @@ class Search:
                     candidate,
                 )
             )
-
-
-def iteration_seed(seed: int, iteration: int) -> int:
-    """Seed of one round, so that a resumed run draws what an uninterrupted one would have drawn."""
-    digest = hashlib.sha256(f"{seed}:{iteration}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def _because(what: str, why: str) -> str:

@@ -41,7 +41,9 @@ def improve(
     generator: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="What proposes changes: mutate, openai, llama_cpp, infill, or a plug-in."
+            metavar="NAME,…",
+            help="What proposes changes: mutate, openai, llama_cpp, infill, or a plug-in; of several, what "
+            "has paid is asked more often.",
         ),
     ] = "mutate",
     model_name: Annotated[
@@ -105,6 +107,21 @@ def improve(
     own_accuracy: Annotated[
         float | None,
         typer.Option(metavar="A", help="Measured accuracy of MODEL.py on --data: narrows the gain there."),
+        ),
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Where rounds go on from: population (an archive) or chain (the best)."
+        ),
+    ] = "chain",
+    familiarity_margin: Annotated[
+        float,
+        typer.Option(help="Loss of familiarity beyond which only the low end of a gain counts."),
+    ] = 0.1,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Candidates that are built at once; one for each core, at most 4, by default."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
     run_dir: Annotated[
@@ -167,6 +184,9 @@ def improve(
         "cost_runtime": cost_runtime,
         "allow_ops": allow_ops.split(",") if allow_ops is not None else None,
         "own_accuracy": own_accuracy,
+        "search": search,
+        "familiarity_margin": familiarity_margin,
+        "workers": workers,
         "seed": seed,
         "max_tokens": max_tokens,
         "max_usd": max_usd,

@@ -1,20 +1,24 @@
-"""The edit operations by name."""
+"""The edit operations by name: those of this package, and plug-ins."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
 from nas_assistant.edits._base import BaseEditOperation
 from nas_assistant.edits._edit import EditError
-from nas_assistant.errors import FailureKind
+from nas_assistant.errors import FailureKind, UserError
+
+GROUP = "nas_assistant.edits"
+"""Entry-point group in which other packages offer edit operations."""
 
 
-def collect(classes: list[type[BaseEditOperation]]) -> dict[str, BaseEditOperation]:
+def collect(classes: Iterable[type[BaseEditOperation]]) -> dict[str, BaseEditOperation]:
     """Instances by name.
 
     Raises:
@@ -28,8 +32,7 @@ def collect(classes: list[type[BaseEditOperation]]) -> dict[str, BaseEditOperati
     return dict(sorted(found.items()))
 
 
-@cache
-def operations() -> Mapping[str, BaseEditOperation]:
+def own_operations() -> list[type[BaseEditOperation]]:
     """Every operation of ``edits/operations``: one for each module there."""
     package = importlib.import_module("nas_assistant.edits.operations")
     classes: list[type[BaseEditOperation]] = []
@@ -45,11 +48,41 @@ def operations() -> Mapping[str, BaseEditOperation]:
             and not inspect.isabstract(item)
             and item.__module__ == loaded.__name__
         )
-    return MappingProxyType(collect(classes))
+    return classes
+
+
+@cache
+def operations() -> Mapping[str, BaseEditOperation]:
+    """Every operation, plug-ins included.
+
+    Raises:
+        UserError: A plug-in cannot be loaded, or takes a name that is taken.
+    """
+    found = collect(own_operations())
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        operation = _loaded(point)
+        if operation.name in found:
+            raise UserError(
+                f"two edit operations are called {operation.name!r}: uninstall the plug-in {point.value}"
+            )
+        found[operation.name] = operation
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _loaded(point: EntryPoint) -> BaseEditOperation:
+    try:
+        found = point.load()
+        if isinstance(found, type) and issubclass(found, BaseEditOperation):
+            return found()
+    except Exception as error:  # a plug-in may fail in any way
+        raise UserError(
+            f"the edit operation {point.name!r} ({point.value}) cannot be loaded: {error}"
+        ) from error
+    raise UserError(f"the edit operation {point.name!r} ({point.value}) is not a BaseEditOperation")
 
 
 def list_operations() -> list[str]:
-    """Names of the edit operations."""
+    """Names of the edit operations, plug-ins included."""
     return list(operations())
 
 

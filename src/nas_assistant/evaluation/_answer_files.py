@@ -97,13 +97,14 @@ class Workshop:
             options = Options.of(
                 entry=file.entry, input_shape=file.input_shape, gain=0.01, max_params=_MAX_PARAMETERS
             )
-            checker = make_checker(file.path, file.source, options, self._sandbox(file))
+            checker = make_checker(file.path, file.source, options, self.sandbox(file))
             graph = checker.original.graph
             layers = relevance(graph, self.predictor).layers
             self._prepared[key] = Prepared(file, checker, self.predictor.predict(graph), layers)
         return self._prepared[key]
 
-    def _sandbox(self, file: AnswerFile) -> Sandbox:
+    def sandbox(self, file: AnswerFile) -> Sandbox:
+        """Where a file's answers are built."""
         from nas_assistant.sources import Limits, Sandbox, choose_entry, find_entries
 
         chosen = choose_entry(file.source, file.path, find_entries(file.source, file.path), file.entry)

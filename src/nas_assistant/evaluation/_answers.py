@@ -207,6 +207,7 @@ class _Judge:
 
     def __init__(self, prepared: Prepared, workshop: Workshop, request: Request) -> None:
         self._prepared, self._predictor, self._request = prepared, workshop.predictor, request
+        self._sandbox = workshop.sandbox(prepared.file)
         context = EditContext(request.source, request.graph, request.framework)
         allowed = request.constraints.allowed_operations
         self._legal: dict[tuple[object, ...], Change] = {
@@ -218,9 +219,8 @@ class _Judge:
     def judge(self, proposal: Proposal) -> dict[str, Any]:
         graph, failure = None, proposal.failure
         if failure is None:
-            checker, source = self._prepared.checker, self._request.source
-            seen = {checker.original.graph.hash: 0}
-            graph, failure = checker.check(proposal.source, seen, texts={source: 0})
+            checker, seen = self._prepared.checker, {self._prepared.checker.original.graph.hash: 0}
+            graph, failure = checker.judge(checker.build(proposal.source, self._sandbox), seen)
         return {
             "asked": True,
             "valid": failure is None,

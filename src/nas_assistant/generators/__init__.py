@@ -23,7 +23,7 @@ from nas_assistant.generators._model_files import (
     known_model,
     models_dir,
 )
-from nas_assistant.generators._registry import get_generator, list_generators, register
+from nas_assistant.generators._registry import get_generator, list_generators, options_of, register
 
 if TYPE_CHECKING:
     from nas_assistant.generators._model_download import Transfer as Transfer
@@ -51,6 +51,7 @@ __all__ = [
     "known_model",
     "list_generators",
     "models_dir",
+    "options_of",
     "register",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -190,6 +191,14 @@ class BaseGenerator(abc.ABC):
         Raises:
             UserError: The generator cannot work at all (no key, no endpoint, no model).
         """
+
+    def stream(self, request: Request) -> Iterator[Proposal]:
+        """What :meth:`propose` gives, each as soon as it is there: it is checked while the next is made.
+
+        Raises:
+            UserError: As :meth:`propose`.
+        """
+        yield from self.propose(request)
 
     def check(self, limits: Limits) -> None:
         """Find out cheaply whether the generator can work, before anything expensive is done.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -170,23 +170,31 @@ class OpenAIGenerator(BaseGenerator):
             LimitReached: A limit of the run left no room for the first of them.
             UserError: The endpoint cannot be used, all its answers are empty, or the prompt is too long.
         """
+        return list(self.stream(request))
+
+    def stream(self, request: Request) -> Iterator[Proposal]:
+        """What :meth:`propose` gives, answer by answer.
+
+        Raises:
+            LimitReached: As :meth:`propose`.
+            UserError: Likewise.
+        """
         try:
             context = EditContext(request.source, request.graph, request.framework)
         except EditError as error:
-            return [Proposal(request.source, failure=error.failure)]
-        found: list[Proposal] = []
+            yield Proposal(request.source, failure=error.failure)
+            return
         for place in range(min(request.count, self._proposals)):
             try:
                 proposal = self._propose_one(request, context, self._draw(request, place))
             except LimitReached:
-                if found:  # they were paid for
-                    break
+                if place:  # the others were paid for
+                    return
                 raise
-            found.append(proposal)
+            yield proposal
             told = tuple(edit.describe() for edit in proposal.edits) or proposal.explanation
             attempt = Attempt(told, failure=proposal.failure)
             request = replace(request, history=(*request.history, attempt))
-        return found
 
     def close(self) -> None:
         """Close the log and the connections to the endpoint."""

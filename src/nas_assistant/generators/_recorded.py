@@ -73,7 +73,9 @@ class RecordedEndpoint:
 
     @property
     def usage(self) -> Usage:
-        """What the run cost so far."""
+        """What the run cost so far, other endpoints that write to its log included."""
+        if self._log is not None:
+            self._ledger.usage = self._log.usage(self._prices)
         return self._ledger.usage
 
     def check(self, limits: Limits) -> None:
@@ -154,6 +156,7 @@ class RecordedEndpoint:
         return answer, number
 
     def _paid(self, question: _Question) -> tuple[Answer, int | None]:
+        self._ledger.usage = self.usage  # another endpoint may have spent of the same limits
         characters = sum(len(message["content"]) for message in question.messages)
         room = self._ledger.answer_room(characters, question.parameters.get("max_tokens"))
         sent = dict(question.parameters) | ({} if room is None else {"max_tokens": room})

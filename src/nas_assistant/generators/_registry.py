@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -113,12 +113,23 @@ def get_generator(name: str, **options: Any) -> BaseGenerator:
         UserError: There is none of that name, or it does not take these options.
     """
     generator = _registry.load(name)
-    takes = inspect.signature(generator).parameters
-    if not any(item.kind is item.VAR_KEYWORD for item in takes.values()):
-        unknown = ", ".join(f"--{option.replace('_', '-')}" for option in sorted(options.keys() - takes))
-        if unknown:
-            raise UserError(f"generator {name!r} takes no {unknown}: leave it out, or choose another one")
+    unknown = sorted(options.keys() - options_of(name, options).keys())
+    if unknown:
+        told = ", ".join(f"--{option.replace('_', '-')}" for option in unknown)
+        raise UserError(f"generator {name!r} takes no {told}: leave it out, or choose another one")
     try:
         return generator(**options)
     except TypeError as error:
         raise UserError(f"generator {name!r}: {error}") from error
+
+
+def options_of(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that a generator takes.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    takes = inspect.signature(_registry.load(name)).parameters
+    if any(item.kind is item.VAR_KEYWORD for item in takes.values()):
+        return dict(options)
+    return {option: value for option, value in options.items() if option in takes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -160,20 +161,27 @@ class InfillGenerator(BaseGenerator):
             UserError: The model cannot be loaded, fails again and again or cannot fill, or the prompt is too
                 long.
         """
-        found: list[Proposal] = []
+        return list(self.stream(request))
+
+    def stream(self, request: Request) -> Iterator[Proposal]:
+        """What :meth:`propose` gives, fill by fill.
+
+        Raises:
+            LimitReached: As :meth:`propose`.
+            UserError: Likewise.
+        """
         told = {line for attempt in request.history for line in attempt.edits}
         for place in range(min(request.count, self._proposals)):
             try:
                 proposal = self._fill(request, place, told)
             except LimitReached:
-                if not found:
-                    raise
-                break
+                if place:
+                    return
+                raise
             except EditError as error:
                 proposal = Proposal(request.source, failure=error.failure)
-            found.append(proposal)
+            yield proposal
             told.update(proposal.explanation)
-        return found
 
     def _draw(self, request: Request, place: int) -> int:
         return (self._seed + request.seed + place * self._tries) % _LARGEST_SEED

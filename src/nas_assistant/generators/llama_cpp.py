@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -177,20 +178,27 @@ class LlamaCppGenerator(BaseGenerator):
             LimitReached: A limit of the run left no room for the first of them.
             UserError: The model cannot be loaded or asked, fails again and again, or the prompt is too long.
         """
-        found: list[Proposal] = []
+        return list(self.stream(request))
+
+    def stream(self, request: Request) -> Iterator[Proposal]:
+        """What :meth:`propose` gives, answer by answer.
+
+        Raises:
+            LimitReached: As :meth:`propose`.
+            UserError: Likewise.
+        """
+        found = 0
         try:
             context = EditContext(request.source, request.graph, request.framework)
-            if self._format == "operations":
-                self._choose(request, context, found)
-            else:
-                for place in range(min(request.count, self._proposals)):
-                    found.append(self._write(request, context, place))
+            asked = self._choose if self._format == "operations" else self._write_all
+            for proposal in asked(request, context):
+                found += 1
+                yield proposal
         except EditError as error:
-            return [Proposal(request.source, failure=error.failure)]
+            yield Proposal(request.source, failure=error.failure)
         except LimitReached:
             if not found:
                 raise
-        return found
 
     def close(self) -> None:
         """End the model's process and close the log."""
@@ -199,7 +207,7 @@ class LlamaCppGenerator(BaseGenerator):
     def _draw(self, request: Request, place: int) -> int:
         return (self._seed + request.seed + place) % _LARGEST_SEED
 
-    def _choose(self, request: Request, context: EditContext, found: list[Proposal]) -> None:
+    def _choose(self, request: Request, context: EditContext) -> Iterator[Proposal]:
         """Sample choices among one listing."""
         task = self._task(request, context, self._draw(request, 0))
         places = {change.edit.key: place for place, change in enumerate(task.changes)}
@@ -213,7 +221,7 @@ class LlamaCppGenerator(BaseGenerator):
             most, grammar = longest_answer(offer, told), operations_grammar(offer, told)
             proposal = self._ask(request, task, task.messages, place, most, grammar)[0]
             offered = tuple(task.changes[place].edit for place in offer.positions)
-            found.append(replace(proposal, offered=offered))
+            yield replace(proposal, offered=offered)
             if len(proposal.edits) == 1:
                 alone.add(places[proposal.edits[0].key])
 
@@ -237,6 +245,10 @@ class LlamaCppGenerator(BaseGenerator):
             return operations_task(request, context, most, seed, shape_safe=True, prompt=prompt)
         except EditError:
             return operations_task(request, context, most, seed, prompt=prompt)
+
+    def _write_all(self, request: Request, context: EditContext) -> Iterator[Proposal]:
+        for place in range(min(request.count, self._proposals)):
+            yield self._write(request, context, place)
 
     def _write(self, request: Request, context: EditContext, place: int) -> Proposal:
         """Ask for free code, and again where it cannot be used."""

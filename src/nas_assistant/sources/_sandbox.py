@@ -121,6 +121,13 @@ class Sandbox:
         with self._lock:
             self._close()
 
+    def abort(self) -> None:
+        """End the job at work, from another thread; its :meth:`run` returns."""
+        worker = self._worker
+        if worker is not None and worker.stdin is not None:
+            with contextlib.suppress(OSError):
+                worker.stdin.close()
+
     def _start(self) -> None:
         if self._worker is not None and self._worker.poll() is None:
             return
@@ -178,7 +185,7 @@ class Sandbox:
         try:
             while view:
                 view = view[self._worker.stdin.write(view) or 0 :]
-        except OSError:
+        except (OSError, ValueError):  # gone, or closed by abort()
             raise _Lost from None
 
     def _read_header(self, deadline: float) -> dict[str, Any]:
