@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import sequential_name, wrappable
@@ -63,7 +65,7 @@ class SwapConv(BaseEditOperation):
         if first is None or second is None or not wrappable(context, layer):
             return None
         kept = [
-            f"{name}={context.tree.code(layer.arguments[name].value)}"
+            f"{name}={cst.Module([]).code_for_node(layer.arguments[name].value)}"  # a tuple keeps its brackets
             for name in _KEPT
             if name in layer.arguments
         ]
