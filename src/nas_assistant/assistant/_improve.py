@@ -297,8 +297,10 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     idle = idle_notes(search.options.generator, search.iterations, len(search.history))
     notes = (*notes, *original.notes, *scope_notes(original.graph), *idle)
     result = _result(search, stopped, notes)
-    given, checker = search.options, search.checker
-    result = with_own_data(result, given.data, given.own_accuracy, checker.sandbox)
+    given, plain = search.options, result
+    result = pool.submit(
+        lambda sandbox: with_own_data(plain, given.data, given.own_accuracy, sandbox)
+    ).result()
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result

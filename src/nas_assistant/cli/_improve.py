@@ -107,7 +107,6 @@ def improve(
     own_accuracy: Annotated[
         float | None,
         typer.Option(metavar="A", help="Measured accuracy of MODEL.py on --data: narrows the gain there."),
-        ),
     ] = None,
     search: Annotated[
         str,

@@ -65,7 +65,7 @@ class SwapConv(BaseEditOperation):
         if first is None or second is None or not wrappable(context, layer):
             return None
         kept = [
-            f"{name}={cst.Module([]).code_for_node(layer.arguments[name].value)}"  # a tuple keeps its brackets
+            f"{name}={cst.Module([]).code_for_node(layer.arguments[name].value)}"
             for name in _KEPT
             if name in layer.arguments
         ]
