@@ -77,8 +77,6 @@ def test_a_resumed_run_equals_a_whole_one(tmp_path: Path, predictor: Predictor, 
     assert first.stopped == "interrupted" and len(first.history) == len(whole.history) - 2
     result = _run(tmp_path, predictor, resume=True, workers=2)
     assert result.history == whole.history and result.diff == whole.diff
-    with pytest.raises(UserError, match="--search chain: the run has population"):
-        _run(tmp_path, predictor, resume=True, search="chain")
 
 
 def test_a_proposal_is_built_while_the_next_is_asked_for(

@@ -129,6 +129,8 @@ def test_what_a_resumed_run_refuses(model: Path, predictor: Predictor) -> None:
     )
     with pytest.raises(UserError, match="--seed 9: the run has 3"):
         _resume(model, predictor, seed=9)
+    with pytest.raises(UserError, match="--search population: the run has chain"):
+        _resume(model, predictor, search="population")
     with pytest.raises(UserError, match="holds a run already"):
         _resume(model, predictor, resume=False)
     model.write_text(NET + "\n# changed\n")
