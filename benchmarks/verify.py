@@ -49,7 +49,7 @@ def pairs(folder: Path) -> list[tuple[str, str, Path, Path, Recipe, int]]:
     small = small.replace("(16, 8,", "(4, 2,").replace("8 * 6 * 6", "2 * 6 * 6")
     texts = {
         "digits_cnn.py": DIGITS,
-        "digits_small.py": DIGITS.replace("width=32", "width=1"),
+        "digits_small.py": DIGITS.replace("width=32", "width=4"),
         "digits_equal.py": later(DIGITS, "self.head = ", "self.head = ", "self.conv = "),
         "cnn.py": cnn,
         "cnn_small.py": small,
@@ -136,7 +136,7 @@ def measure_runs(folder: Path, runs: int) -> None:
     pairs(folder)  # writes the models
     jobs = [
         (folder / "digits_cnn.py", "digits", Recipe(epochs=9, train_images=1_000)),
-        (folder / "cnn.py", "cifar10", Recipe(epochs=9, train_images=2_000, val_images=1_000)),
+        (folder / "cnn.py", "cifar10", Recipe(epochs=9, train_images=1_000, val_images=1_000)),
     ]
     rows = []
     for model, data, recipe in jobs:

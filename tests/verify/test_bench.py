@@ -7,11 +7,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import Sandbox
-from nas_assistant.verify import Bench, OutOfTime, Recipe, Step, read_subject
+from nas_assistant.verify import Bench, Epoch, OutOfTime, Recipe, Step, read_subject
 
 from .conftest import KERAS, Write
 
@@ -144,3 +145,44 @@ def test_a_folder_of_another_recipe_is_refused(write: Write, tmp_path: Path, sha
         pytest.raises(UserError, match=r"--epochs 4: the run in .* has 3"),
     ):
         bench.prepare("torch")
+
+
+PEEK = """\
+import pathlib
+import torch
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+        if list(HERE.glob("run/samples*")):
+            (HERE / "run" / "answers.safetensors").read_bytes()
+
+    def forward(self, x):
+        return self.head(x.flatten(1))
+"""
+
+
+def test_a_model_cannot_read_what_it_is_measured_by(
+    write: Write, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
+    subject = read_subject(write(text=PEEK), data="digits", sandbox=shared_sandbox)
+    with Bench(tmp_path / "run", "digits", RECIPE) as bench:
+        bench.prepare("torch")
+        assert (tmp_path / "run" / "answers.safetensors").is_file()
+        with pytest.raises(ModelError, match=r"model\.py:\d+: PermissionError"):
+            bench.train(subject, 0)
+
+
+def test_what_a_job_tells_is_scored_here() -> None:
+    answers = np.array([1, 2, 3, 0])
+    told = {"epoch": 1, "loss": None, "classes": [1, 2, -1, 3], "seconds": 0.1, "accuracy": 1.0}
+    epoch = Epoch.told(told, answers)
+    assert (epoch.accuracy, epoch.correct) == (0.5, "c0")
+    for classes in ([1, 2, 3], None, "1230", [[1, 2, 3, 0]]):
+        with pytest.raises(ValueError, match="not an epoch"):
+            Epoch.told({**told, "classes": classes}, answers)

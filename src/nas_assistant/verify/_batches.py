@@ -16,13 +16,12 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """The data of a verification.
+    """The data of a verification, without the classes of the samples to measure on: the parent has those.
 
     Attributes:
         train_x: Samples to train on; images as bytes ``(N, C, H, W)``.
         train_y: Their class numbers.
         val_x: Samples to measure on.
-        val_y: Their class numbers.
         mean: Of each channel over the training images, in [0, 1]; None for what is no image.
         deviation: Likewise.
     """
@@ -30,7 +29,6 @@ class Samples:
     train_x: Array
     train_y: Array
     val_x: Array
-    val_y: Array
     mean: Array | None
     deviation: Array | None
 
@@ -80,10 +78,10 @@ def training_batches(
         yield (_shifted(x, rng) if "crop" in kind else x), samples.train_y[rows]
 
 
-def held_out_batches(samples: Samples, size: int) -> Iterator[tuple[Array, Array]]:
+def held_out_batches(samples: Samples, size: int) -> Iterator[Array]:
     """The samples to measure on, in order."""
     for start in range(0, len(samples.val_x), size):
-        yield samples.scaled(samples.val_x[start : start + size]), samples.val_y[start : start + size]
+        yield samples.scaled(samples.val_x[start : start + size])
 
 
 def steps_per_epoch(samples: Samples, size: int) -> int:

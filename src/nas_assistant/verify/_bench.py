@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import load
+import numpy as np
+from safetensors.numpy import load, load_file, save
 
 from nas_assistant.assistant._files import locked, replace_bytes, replace_json
 from nas_assistant.assistant._run import read_config
@@ -27,7 +28,7 @@ from nas_assistant.verify._subject import Subject
 from nas_assistant.verify._unit import Epoch, UnitFolder
 
 CONFIG = "config.json"
-_SAMPLES = "samples.safetensors"
+_SAMPLES, _ANSWERS = "samples.safetensors", "answers.safetensors"
 _EPOCH_SECONDS = 1800.0
 _LOAD_SECONDS = 600.0
 _TRIES = 3
@@ -139,7 +140,7 @@ class Bench:
         config = read_config(self.folder)
         if config is not None:
             self._compare(config)
-            if (self.folder / _SAMPLES).is_file():
+            if self._has_samples():
                 return dict(config["samples"])
         job = {
             "task": "nas_assistant.verify._load_data",
@@ -154,14 +155,17 @@ class Bench:
         limits = dataclasses.replace(self.limits, seconds=_LOAD_SECONDS)
         outcome = self.sandbox(framework).run(job, limits, heard.append)
         facts = job_result(outcome, Path(self.data), limits)
-        samples = _checked_samples(heard, self.data)
-        facts = {**facts, "sha256": hashlib.sha256(samples).hexdigest()}
+        arrays = _checked_samples(heard, self.data)
+        facts = {**facts, "sha256": hashlib.sha256(save(arrays)).hexdigest()}
         if config is not None and config["samples"] != facts:
             raise UserError(
                 f"--data {self.data}: gives other samples than when the run in {self.folder} began: put "
                 "the data back, or name another --run-dir"
             )
-        replace_bytes(self.folder / _SAMPLES, samples)
+        # A model that could read the answers would have to be believed.
+        answers = arrays.pop("val_y")
+        replace_bytes(self.folder / _ANSWERS, save({"val_y": answers}))
+        replace_bytes(self.folder / _SAMPLES, save(arrays))
         config = {"data": self.data, "recipe": self.recipe.to_json(), "samples": facts}
         replace_json(self.folder / CONFIG, config)
         return facts
@@ -178,7 +182,11 @@ class Bench:
 
     def forget_samples(self) -> None:
         """Remove the copy of the samples: they can be read again."""
-        (self.folder / _SAMPLES).unlink(missing_ok=True)
+        for name in (_SAMPLES, _ANSWERS):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _has_samples(self) -> bool:
+        return all((self.folder / name).is_file() for name in (_SAMPLES, _ANSWERS))
 
     def unit(self, subject: Subject, seed: int) -> UnitFolder:
         """The folder of one training."""
@@ -207,8 +215,7 @@ class Bench:
         tries = 0
         while len(epochs := unit.epochs()) < until:
             self._check_time()
-            if not (self.folder / _SAMPLES).is_file():
-                self.prepare(subject.framework)
+            self.prepare(subject.framework)
             outcome = self._run(subject, seed, until, unit)
             if outcome.status == "answer":
                 job_result(outcome, subject.path, self.limits)
@@ -224,9 +231,11 @@ class Bench:
 
     def _run(self, subject: Subject, seed: int, until: int, unit: UnitFolder) -> Outcome:
         done, state = unit.state() or (0, None)
+        answers = load_file(self.folder / _ANSWERS)["val_y"]
+        facts = (read_config(self.folder) or {})["samples"]
         path = subject.path.resolve()
         samples = self.folder / _SAMPLES
-        readable: Sequence[Path] = (*_visible(path.parent), samples, *((state,) if state else ()))
+        readable: Sequence[Path] = (*self._beside(path), samples, *((state,) if state else ()))
         job = {
             "task": "nas_assistant.verify._loop",
             "path": str(path),
@@ -235,6 +244,7 @@ class Bench:
             "seed": seed,
             "recipe": self.recipe.to_json(),
             "until": until,
+            "classes": facts["classes"],
             "samples": str(samples.resolve()),
             "state": str(state.resolve()) if state else None,
             "readable": [str(item.resolve()) for item in readable],
@@ -243,10 +253,12 @@ class Bench:
 
         def heard(message: bytes) -> None:
             try:
-                facts, content = unpack(message)
-                epoch = Epoch.from_json(facts)
+                told, content = unpack(message)
+                epoch = Epoch.told(told, answers)
             except ValueError as error:
                 raise _odd(subject) from error
+            if epoch.number > min(until, len(unit.epochs()) + 1):
+                raise _odd(subject)
             unit.keep(epoch, content, last=epoch.number >= self.recipe.epochs)
             self._tell(Step(subject, seed, tuple(unit.epochs()), self.recipe.epochs))
             self._check_time()
@@ -256,9 +268,22 @@ class Bench:
             job, dataclasses.replace(self.limits, seconds=seconds), heard
         )
 
+    def _beside(self, path: Path) -> list[Path]:
+        """What a model may read beside its file: not the data, nor the answers kept here."""
+        data = self._resolved.job or {}
+        closed = [self.folder.resolve()]
+        if data["kind"] in ("folder", "zip"):
+            closed.append(Path(data["path"]))
+        return [item for item in _visible(path.parent) if not any(c.is_relative_to(item) for c in closed)]
+
     def _tell(self, step: Step) -> None:
         if self._progress is not None:
             self._progress(step)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the deadline; None without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def _check_time(self) -> None:
         if self._stopped or (self._deadline is not None and time.monotonic() >= self._deadline):
@@ -277,10 +302,10 @@ def _odd(subject: Subject) -> ModelError:
     return ModelError(Failure(FailureKind.IMPORT, message))
 
 
-def _checked_samples(heard: Sequence[bytes], data: str) -> bytes:
+def _checked_samples(heard: Sequence[bytes], data: str) -> dict[str, np.ndarray[Any, Any]]:
     with contextlib.suppress(Exception):
         _, content = unpack(heard[0])
         arrays = load(content)
         if {"train_x", "train_y", "val_x", "val_y"} == set(arrays):
-            return content
+            return dict(arrays)
     raise UserError(f"--data {data}: the sandbox handed back something that is no data")

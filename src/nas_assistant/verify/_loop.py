@@ -64,12 +64,11 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
         _seed(seed + 7919 * (epoch + 1))  # dropout goes on alike after a pause
         began = time.monotonic()
         loss = _epoch(trainee, samples, recipe, seed, epoch)
-        correct = _measure(trainee, samples)
+        classes = _classes(trainee, samples)
         facts = {
             "epoch": epoch + 1,
             "loss": loss if math.isfinite(loss) else None,
-            "accuracy": float(correct.mean()),
-            "correct": np.packbits(correct).tobytes().hex(),
+            "classes": classes.tolist(),
             "seconds": round(time.monotonic() - began, 3),
         }
         state = trainee.state() | {"epoch": np.array([epoch + 1])}
@@ -111,12 +110,10 @@ def schedule(share: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (share - _WARM_UP) / (1 - _WARM_UP)))
 
 
-def _measure(trainee: Trainee, samples: Samples) -> Array:
-    parts = []
-    for x, y in held_out_batches(samples, _EVALUATED):
-        scores = trainee.scores(x)
-        parts.append((scores.argmax(axis=1) == y) & np.isfinite(scores).all(axis=1))
-    return np.concatenate(parts)
+def _classes(trainee: Trainee, samples: Samples) -> Array:
+    """The class of each held-out sample, as the model has it; -1 where it has none."""
+    parts = [trainee.scores(x) for x in held_out_batches(samples, _EVALUATED)]
+    return np.concatenate([np.where(np.isfinite(p).all(axis=1), p.argmax(axis=1), -1) for p in parts])
 
 
 def output_kind(scores: Array) -> str:
@@ -128,13 +125,13 @@ def output_kind(scores: Array) -> str:
     return "logits"
 
 
-def check_scores(shape: tuple[int, ...], samples: Samples, job: dict[str, Any]) -> None:
+def check_scores(shape: tuple[int, ...], job: dict[str, Any]) -> None:
     """Whether an output ``(N, …)`` can say which of the data's classes it means.
 
     Raises:
         JobFailure: It cannot.
     """
-    classes = int(max(samples.train_y.max(), samples.val_y.max())) + 1
+    classes = int(job["classes"])
     if len(shape) != 2 or shape[1] < classes:
         gives = " x ".join(map(str, shape[1:])) or "a scalar"
         message = f"{Path(job['path']).name}: gives {gives} for a sample; the data has {classes} classes"

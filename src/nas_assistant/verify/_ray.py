@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,8 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
     bench.train(contest.contenders[0].subject, contest.seed)  # once, and not on every worker
     started = not ray.is_initialized()
     if started:
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, configure_logging=False, **own)
     try:
         results = tune.Tuner(
             tune.with_resources(tune.with_parameters(_train, contest=contest), {"cpu": 1}),
@@ -33,6 +35,7 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
                 metric="score",
                 mode="max",
                 max_concurrent_trials=workers,
+                time_budget_s=bench.seconds_left,
                 scheduler=tune.schedulers.AsyncHyperBandScheduler(
                     time_attr="epoch",
                     max_t=contest.recipe.epochs,

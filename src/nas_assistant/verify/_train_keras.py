@@ -28,7 +28,7 @@ def make(model: Any, job: dict[str, Any], samples: Samples) -> KerasTrainee:
         scores = _scores(model(x, training=False)).numpy()
     except Exception as error:
         raise _failed(error, path, x, "the forward pass") from error
-    check_scores(tuple(scores.shape), samples, job)
+    check_scores(tuple(scores.shape), job)
     return KerasTrainee(model, output_kind(scores.astype(np.float64)), job["recipe"], path)
 
 

@@ -31,7 +31,7 @@ def make(model: nn.Module, job: dict[str, Any], samples: Samples) -> TorchTraine
             scores = _scores(model(x))
     except Exception as error:
         raise _failed(error, path, x, "the forward pass") from error
-    check_scores(tuple(scores.shape), samples, job)
+    check_scores(tuple(scores.shape), job)
     return TorchTrainee(model, output_kind(scores.double().numpy()), job["recipe"], path)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nas_assistant.assistant._files import replace_bytes
 
 _RECORDS, _STATE = "epochs.jsonl", "state-"
@@ -34,7 +36,7 @@ class Epoch:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Epoch:
-        """Read what a job told.
+        """Read what :meth:`to_json` wrote.
 
         Raises:
             ValueError: It is not an epoch.
@@ -53,6 +55,26 @@ class Epoch:
         if not 0 <= made.accuracy <= 1 or not math.isfinite(made.seconds):
             raise ValueError("not an epoch: no such accuracy")
         return made
+
+    @classmethod
+    def told(cls, data: dict[str, Any], answers: np.ndarray[Any, Any]) -> Epoch:
+        """Score what a job told.
+
+        Args:
+            data: Its message, untrusted.
+            answers: Classes of the held-out samples.
+
+        Raises:
+            ValueError: It is not an epoch.
+        """
+        try:
+            right = np.asarray(data["classes"], dtype=np.int64) == answers
+            facts = {"accuracy": float(right.mean()), "correct": np.packbits(right).tobytes().hex()}
+        except (KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"not an epoch: {error}") from error
+        if right.shape != answers.shape:
+            raise ValueError("not an epoch: other samples were classified")
+        return cls.from_json({**data, **facts})
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
