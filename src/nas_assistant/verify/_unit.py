@@ -68,12 +68,13 @@ class Epoch:
             ValueError: It is not an epoch.
         """
         try:
-            right = np.asarray(data["classes"], dtype=np.int64) == answers
-            facts = {"accuracy": float(right.mean()), "correct": np.packbits(right).tobytes().hex()}
-        except (KeyError, TypeError, OverflowError) as error:
+            classes = np.asarray(data["classes"], dtype=np.int64)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"not an epoch: {error}") from error
-        if right.shape != answers.shape:
+        if classes.shape != answers.shape:
             raise ValueError("not an epoch: other samples were classified")
+        right = classes == answers
+        facts = {"accuracy": float(right.mean()), "correct": np.packbits(right).tobytes().hex()}
         return cls.from_json({**data, **facts})
 
     def to_json(self) -> dict[str, Any]:
