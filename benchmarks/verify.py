@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from _report import report
+from _report import RESULTS, report
 
 from nas_assistant.assistant import improve
 from nas_assistant.verify import Recipe, Step, verify, verify_run
@@ -51,6 +52,9 @@ def pairs(folder: Path) -> list[tuple[str, str, Path, Path, Recipe, int]]:
         "digits_cnn.py": DIGITS,
         "digits_small.py": DIGITS.replace("width=32", "width=4"),
         "digits_equal.py": later(DIGITS, "self.head = ", "self.head = ", "self.conv = "),
+        "plain.py": (plain := DIGITS.replace("Conv2d(1,", "Conv2d(3,").replace("width * 16", "width * 256")),
+        "plain_small.py": plain.replace("width=32", "width=2"),
+        "plain_equal.py": later(plain, "self.head = ", "self.head = ", "self.conv = "),
         "cnn.py": cnn,
         "cnn_small.py": small,
         "cnn_equal.py": later(cnn, "self.fc1 = ", "self.final = ", "self.features = "),
@@ -64,6 +68,8 @@ def pairs(folder: Path) -> list[tuple[str, str, Path, Path, Recipe, int]]:
         ("digits", "equal", folder / "digits_cnn.py", folder / "digits_equal.py", digits, 5),
         ("cifar10", "differ", folder / "cnn_small.py", folder / "cnn.py", cifar, 4),
         ("cifar10", "equal", folder / "cnn.py", folder / "cnn_equal.py", cifar, 4),
+        ("cifar10", "differ", folder / "plain_small.py", folder / "plain.py", cifar, 4),
+        ("cifar10", "equal", folder / "plain.py", folder / "plain_equal.py", cifar, 4),
     ]
 
 
@@ -93,6 +99,7 @@ def measure(
     epochs = [epoch for one in (found.first, found.second) for run in one.runs.values() for epoch in run]
     return {
         "data": data,
+        "pair": f"{first.stem}, {second.stem}",
         "known to": known,
         "first": found.first.curve(found.seeds)[-1],
         "second": found.second.curve(found.seeds)[-1],
@@ -161,6 +168,10 @@ def main() -> None:
         measure_runs(arguments.folder, arguments.runs)
         return
     rows = [measure(arguments.folder, *pair) for pair in pairs(arguments.folder) if pair[0] in arguments.data]
+    # What one data set gave before stays.
+    if (kept := RESULTS / "verify.json").is_file():
+        before = json.loads(kept.read_text(encoding="utf-8"))["rows"]
+        rows = [row for row in before if row["data"] not in arguments.data] + rows
     report("verify", "Pairs trained for real: told apart or not", rows)
 
 
