@@ -78,7 +78,7 @@ def test_a_killed_run_asks_nothing_twice(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(RunDirectory, "write_proposals", die)
+        patched.setattr(RunDirectory, "write_proposal", die)
         with pytest.raises(Killed):
             run(model, predictor, local, generator, max_iterations=2)
     before = local.sampled()

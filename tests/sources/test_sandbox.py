@@ -243,7 +243,7 @@ def test_processes_that_slip_away_are_ended(write: Callable[..., Path], tmp_path
         from nas_assistant.sources import Limits
         from nas_assistant.sources._watch import adopt_orphans, run_forked
 
-        def work(scratch, parent):
+        def work(scratch, parent, tell):
             if os.fork() == 0:
                 os.setsid()
                 if os.fork() == 0:
