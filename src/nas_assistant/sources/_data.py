@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ SAMPLES = 2
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 _SPLITS = ("train", "training", "trainset", "test", "testing", "val", "valid", "validation")
 _MAX_SIDE = 4096
+
+_Taken = TypeVar("_Taken")
 
 
 def load_example(data: dict[str, Any], notes: list[str]) -> Example:
@@ -37,15 +39,48 @@ def load_example(data: dict[str, Any], notes: list[str]) -> Example:
         return _digits(notes)
     if kind == "python":
         return _python(data, notes)
+    return with_files(data, lambda path, names, read: _images(path, names, read, notes))
+
+
+def with_files(
+    data: dict[str, Any], take: Callable[[Path, list[str], Callable[[str], bytes]], _Taken]
+) -> _Taken:
+    """What ``take`` makes of a folder or a zip: its path, the names in it, and what reads one of them.
+
+    Raises:
+        JobFailure: It is no zip file.
+    """
     path = Path(data["path"])
-    if kind == "zip":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
-                return _images(path, names, archive.read, notes)
-        except zipfile.BadZipFile:
-            raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
-    return _images(path, list(walk(path)), lambda name: (path / name).read_bytes(), notes)
+    if data["kind"] != "zip":
+        return take(path, list(walk(path)), lambda name: (path / name).read_bytes())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
+            return take(path, names, archive.read)
+    except zipfile.BadZipFile:
+        raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
+
+
+def with_object(data: dict[str, Any], take: Callable[[Any], _Taken]) -> _Taken:
+    """What ``take`` makes of the object that a Python file names, or of what it returns.
+
+    Raises:
+        JobFailure: The file or its data fails, or has no such name.
+    """
+    path, name = Path(data["path"]), data["name"]
+    working = Path.cwd()
+    os.chdir(path.parent)  # data sets are often named relative to their file
+    try:
+        module = load_module(path, data["source"])
+        if not hasattr(module, name):
+            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
+        value = getattr(module, name)
+        return take(value() if _is_maker(value) else value)
+    except Exception as error:
+        failure = describe(error, path, "the sandbox")
+        raise JobFailure(failure.kind, failure.message) from error
+    finally:
+        os.chdir(working)
 
 
 def _digits(notes: list[str]) -> Example:
@@ -114,24 +149,12 @@ def decode(path: Path, name: PurePosixPath, content: bytes) -> np.ndarray[Any, A
 
 def _python(data: dict[str, Any], notes: list[str]) -> Example:
     path, name = Path(data["path"]), data["name"]
-    working = Path.cwd()
-    os.chdir(path.parent)  # data sets are often named relative to their file
-    try:
-        module = load_module(path, data["source"])
-        if not hasattr(module, name):
-            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
-        value = getattr(module, name)
-        batch = _first_batch(value() if is_maker(value) else value, path, name)
-    except Exception as error:
-        failure = describe(error, path, "the sandbox")
-        raise JobFailure(failure.kind, failure.message) from error
-    finally:
-        os.chdir(working)
+    batch = with_object(data, lambda value: _first_batch(value, path, name))
     notes.append(f"{path.name}:{name}: {shape_text(batch.channels_first().shape[1:])}")
     return batch
 
 
-def is_maker(value: Any) -> bool:
+def _is_maker(value: Any) -> bool:
     """Whether a value is a function that makes the data rather than the data."""
     return callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
 

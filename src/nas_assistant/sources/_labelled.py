@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._data import decode, is_maker, labelled_images, walk
+from nas_assistant.sources._data import decode, labelled_images, with_files, with_object
 from nas_assistant.sources._example import shape_text
-from nas_assistant.sources._load import JobFailure, describe, load_module
+from nas_assistant.sources._load import JobFailure
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
@@ -61,15 +59,7 @@ def load_labelled(data: dict[str, Any], count: int, seed: int, notes: list[str])
         return _chosen(found.images[:, None] / 16, found.target, count, rng)
     if kind == "python":
         return _python(data, count, rng, notes)
-    path = Path(data["path"])
-    if kind == "zip":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
-                return _images(path, names, archive.read, count, rng)
-        except zipfile.BadZipFile:
-            raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
-    return _images(path, list(walk(path)), lambda name: (path / name).read_bytes(), count, rng)
+    return with_files(data, lambda path, names, read: _images(path, names, read, count, rng))
 
 
 def _images(
@@ -103,20 +93,9 @@ def resized(image: Floats, height: int, width: int) -> Floats:
 
 def _python(data: dict[str, Any], count: int, rng: np.random.Generator, notes: list[str]) -> Labelled:
     path, name = Path(data["path"]), data["name"]
-    working = Path.cwd()
-    os.chdir(path.parent)  # data sets are often named relative to their file
-    try:
-        module = load_module(path, data["source"])
-        if not hasattr(module, name):
-            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
-        value = getattr(module, name)
-        value = value() if is_maker(value) else value
-        values, labels, total, listed = read_labelled(value, count, rng, f"{path.name}: {name}")
-    except Exception as error:
-        failure = describe(error, path, "the sandbox")
-        raise JobFailure(failure.kind, failure.message) from error
-    finally:
-        os.chdir(working)
+    values, labels, total, listed = with_object(
+        data, lambda value: read_labelled(value, count, rng, f"{path.name}: {name}")
+    )
     if total is None:
         notes.append(f"{path.name}:{name} does not tell its length: counted as {len(labels)} samples")
     known = labels if listed is None else listed

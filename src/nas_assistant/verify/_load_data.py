@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -14,9 +12,9 @@ from safetensors.numpy import save
 
 from nas_assistant.errors import FailureKind
 from nas_assistant.sources._child import _seed
-from nas_assistant.sources._data import _SPLITS, _SUFFIXES, decode, is_maker, walk
+from nas_assistant.sources._data import _SPLITS, _SUFFIXES, decode, with_files, with_object
 from nas_assistant.sources._labelled import fitted, read_labelled
-from nas_assistant.sources._load import JobFailure, describe, load_module
+from nas_assistant.sources._load import JobFailure
 from nas_assistant.verify._messages import pack
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +37,7 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
     elif data["kind"] == "python":
         arrays = _python(data, limits, rng)
     else:
-        arrays = _images(data, limits, rng)
+        arrays = with_files(data, lambda path, names, read: _choose(path, names, read, limits, rng))
     train, held_out = arrays["train_x"], arrays["val_x"]
     if len(train) < 2 or len(held_out) < 2:
         _refuse(_name(data), f"{len(train)} samples to train on and {len(held_out)} to measure on")
@@ -55,18 +53,6 @@ def _digits(limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Arra
     digits = load_digits()
     pixels = np.round(digits.images[:, None] * (255 / 16)).astype(np.uint8)
     return _pick(pixels, digits.target.astype(np.int64), limits, rng)
-
-
-def _images(data: dict[str, Any], limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
-    path = Path(data["path"])
-    if data["kind"] == "folder":
-        return _choose(path, list(walk(path)), lambda name: (path / name).read_bytes(), limits, rng)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
-            return _choose(path, names, archive.read, limits, rng)
-    except zipfile.BadZipFile:
-        raise JobFailure(FailureKind.IMPORT, f"{path.name}: not a zip file") from None
 
 
 def _choose(
@@ -120,21 +106,8 @@ def _decode_all(
 
 
 def _python(data: dict[str, Any], limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
-    path, name = Path(data["path"]), data["name"]
-    working = Path.cwd()
-    os.chdir(path.parent)  # data sets are often named relative to their file
-    try:
-        module = load_module(path, data["source"])
-        if not hasattr(module, name):
-            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
-        value = getattr(module, name)
-        value = value() if is_maker(value) else value
-        x, y, _, _ = read_labelled(value, sum(limits), rng, f"{path.name}: {name}")
-    except Exception as error:
-        failure = describe(error, path, "the sandbox")
-        raise JobFailure(failure.kind, failure.message) from error
-    finally:
-        os.chdir(working)
+    place = f"{Path(data['path']).name}: {data['name']}"
+    x, y, _, _ = with_object(data, lambda value: read_labelled(value, sum(limits), rng, place))
     return _pick(x, y, limits, rng)
 
 
