@@ -24,11 +24,10 @@ from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
 from nas_assistant.generators._ledger import ANSWER_TOKENS, find_prices
 from nas_assistant.generators._prompts import check_size, count_tokens, one_line, repair_messages
+from nas_assistant.generators._ranges import LARGEST_SEED, check_range
 from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
 from nas_assistant.generators._templates import Format, find_prompt
-
-_LARGEST_SEED = 2**31 - 1
 
 
 class OpenAIGenerator(BaseGenerator):
@@ -101,13 +100,13 @@ class OpenAIGenerator(BaseGenerator):
             raise UserError("openai: no model: give --model with a name that the endpoint knows")
         if format is not None and format not in get_args(Format):
             raise UserError(f"openai: format {format!r}: choose one of {', '.join(get_args(Format))}")
-        _check("temperature", temperature, 0, 2)
-        _check("timeout", timeout, 0.001, 86_400)
-        _check("max_repairs", max_repairs, 0, 3)
+        check_range("openai", "temperature", temperature, 0, 2)
+        check_range("openai", "timeout", timeout, 0.001, 86_400)
+        check_range("openai", "max_repairs", max_repairs, 0, 3)
         for name, value in (("proposals", proposals), ("max_listed", max_listed), ("attempts", attempts)):
-            _check(name, value, 1, 1000)
+            check_range("openai", name, value, 1, 1000)
         for name, value in (("answer_tokens", answer_tokens or 1), ("context_tokens", context_tokens)):
-            _check(name, value, 1, 100_000_000)
+            check_range("openai", name, value, 1, 100_000_000)
         self._prompt = find_prompt(prompt, format) if prompt is not None else None
         self._format: Format = self._prompt.format if self._prompt else format or "operations"
         self._temperature, self._seed = temperature, seed
@@ -201,7 +200,7 @@ class OpenAIGenerator(BaseGenerator):
         self._endpoint.close()
 
     def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place) % _LARGEST_SEED
+        return (self._seed + request.seed + place) % LARGEST_SEED
 
     def _propose_one(self, request: Request, context: EditContext, seed: int) -> Proposal:
         try:
@@ -274,8 +273,3 @@ def _plain(schema: Any) -> Any:
     if isinstance(schema, dict):
         return {name: _plain(value) for name, value in schema.items() if name != "maxLength"}
     return [_plain(value) for value in schema] if isinstance(schema, list) else schema
-
-
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise UserError(f"openai: {name} {value}: give a number from {low:g} to {high:g}")

@@ -28,10 +28,10 @@ from nas_assistant.generators._marks import STYLES, Style
 from nas_assistant.generators._model_files import KNOWN_MODELS, find_model
 from nas_assistant.generators._model_process import LLAMA_CPP, TRANSFORMERS, ModelFault
 from nas_assistant.generators._prompts import count_tokens, one_line
+from nas_assistant.generators._ranges import LARGEST_SEED, check_range
 from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._spans import Span, name_of
 
-_LARGEST_SEED = 2**31 - 1
 _FREE = Prices(0.0, 0.0)
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _RANGES = {
@@ -98,8 +98,7 @@ class InfillGenerator(BaseGenerator):
         threads = threads if threads is not None else os.cpu_count() or 1
         given = locals()
         for name, (low, high) in _RANGES.items():
-            if not low <= given[name] <= high:
-                raise UserError(f"infill: {name} {given[name]}: give a number from {low:g} to {high:g}")
+            check_range("infill", name, given[name], low, high)
         self._temperature, self._seed, self._tries = temperature, seed, tries
         self._proposals, self._max_spans, self._answer_tokens = proposals, max_spans, answer_tokens
         path, engine = _find(model)
@@ -184,7 +183,7 @@ class InfillGenerator(BaseGenerator):
             told.update(proposal.explanation)
 
     def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place * self._tries) % _LARGEST_SEED
+        return (self._seed + request.seed + place * self._tries) % LARGEST_SEED
 
     def _style(self) -> Style:
         known = self._local.ready().get("marks") or ()
@@ -227,7 +226,7 @@ class InfillGenerator(BaseGenerator):
                     [message],
                     len(request.history) + place + 1,
                     temperature=self._temperature,
-                    seed=(self._draw(request, place) + sample) % _LARGEST_SEED,
+                    seed=(self._draw(request, place) + sample) % LARGEST_SEED,
                     max_tokens=self._answer_tokens,
                     extra_body=more,
                 )

@@ -33,11 +33,11 @@ from nas_assistant.generators._prompts import (
     one_line,
     repair_messages,
 )
+from nas_assistant.generators._ranges import LARGEST_SEED, check_range
 from nas_assistant.generators._recorded import AnyEndpoint, RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
 from nas_assistant.generators._templates import Format, find_prompt
 
-_LARGEST_SEED = 2**31 - 1
 _LONGEST_EDIT = 100
 _FREE = Prices(0.0, 0.0)
 _RANGES = {
@@ -117,8 +117,7 @@ class LlamaCppGenerator(BaseGenerator):
         threads = threads if threads is not None else os.cpu_count() or 1
         given = locals()
         for name, (low, high) in _RANGES.items():
-            if not low <= given[name] <= high:
-                raise UserError(f"llama_cpp: {name} {given[name]}: give a number from {low:g} to {high:g}")
+            check_range("llama_cpp", name, given[name], low, high)
         self._prompt = find_prompt(prompt, format) if prompt is not None else None
         self._format: Format = self._prompt.format if self._prompt else format or "operations"
         self._temperature, self._seed, self._vary = temperature, seed, vary_operations
@@ -205,7 +204,7 @@ class LlamaCppGenerator(BaseGenerator):
         self._model.close()
 
     def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place) % _LARGEST_SEED
+        return (self._seed + request.seed + place) % LARGEST_SEED
 
     def _choose(self, request: Request, context: EditContext) -> Iterator[Proposal]:
         """Sample choices among one listing."""
