@@ -106,7 +106,7 @@ class RunDirectory:
         folder = self.candidate(candidate.number)
         replace_text(folder / "diff", diff)
         if graph is not None:
-            replace_json(folder / "graph.json", graph.to_json())
+            replace_json(folder / "graph.json", graph.to_json(), indent=None)
         replace_json(folder / "result.json", candidate.to_json())
         self.log("checked", candidate=candidate.to_json())
 

@@ -31,9 +31,9 @@ def run_contest(
         MissingExtraError: The backend is not installed.
         UserError: There is no such backend or method, or a model fails.
     """
-    check_backend(backend)
     if method not in METHODS:
         raise UserError(f"--method {method}: choose one of {', '.join(METHODS)}")
+    check_backend(backend)
     module = importlib.import_module(f"nas_assistant.verify._{backend}")
     module.run(contest, bench, method, workers)
 
