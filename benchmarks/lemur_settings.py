@@ -1,7 +1,7 @@
 """How far LEMUR's accuracies can be told from the graph, from the settings of the training, and from both.
 
 Each LEMUR file was trained with a learning rate, batch size, momentum and image transform of its own. A
-random forest that sees nine tenths of the files themselves says what a predictor of other families can hope for.
+random forest that sees nine tenths of the files says what a predictor of other families can hope for.
 """
 
 from __future__ import annotations
