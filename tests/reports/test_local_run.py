@@ -17,7 +17,8 @@ from .test_browser import VISIBLE, require_browser
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KERAS = tuple(path.stem for path in sorted(EXAMPLES.glob("keras_*.py")))
 LEMUR = ("alt-00310cabda378718227476741b8f9ff2", "ga-0", "rl-init-01292a4c007c76e9c5ae269970dbad26")
-ENTRY = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2, 'batch': 64}, 'cpu')"
+SETTINGS = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 64, "transform": "norm_32"}
+ENTRY = f"Net((1, 3, 32, 32), (10,), {SETTINGS}, 'cpu')"
 
 
 def model_file(name: str, folder: Path) -> tuple[Path, str | None]:
