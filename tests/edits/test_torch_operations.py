@@ -115,15 +115,12 @@ GOLDEN = [
         ("drop_dropout", "drop", {}),
         ["-        self.drop = nn.Dropout(0.5)", "+        self.drop = nn.Identity()"],
     ),
-    (
-        ("remove_layer", "features.7", {}),
-        [
-            "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
-            "+            nn.Conv2d(16, 24, 3, stride=2, padding=1),",
-        ],
-    ),
+    (("remove_layer", "features.1", {}), ["-            nn.ReLU(inplace=True),"]),
     (("remove_layer", "features.3", {}), ['-            nn.Conv2d(16, 16, (3, 3), padding="same"),']),
-    (("repeat_layer", "features.3", {}), ['+            nn.Conv2d(16, 16, (3, 3), padding="same"),']),
+    (
+        ("repeat_layer", "features.3", {}),
+        ['+            nn.Conv2d(16, 16, (3, 3), padding="same"),', "+            nn.ReLU(),"],
+    ),
     (
         ("insert_block", "features.0", {"block": "conv-bn"}),
         [
@@ -278,6 +275,24 @@ def test_the_output_layer_and_the_input_stay(torch_bench: Callable) -> None:
     bench = torch_bench(SEQUENTIAL)
     for edit in bench.edits:
         assert not (edit.operation in ("widen", "narrow", "remove_layer") and edit.layer == "out")
+
+
+def test_layers_do_not_become_one_linear_map(torch_bench: Callable) -> None:
+    bench = torch_bench(SEQUENTIAL)
+    removed = {edit.layer for edit in bench.edits if edit.operation == "remove_layer"}
+    assert "features.1" in removed  # the max pool behind it is nonlinear too
+    assert not removed & {"features.5", "features.7"}
+    bare = SEQUENTIAL.replace("            nn.ReLU(inplace=True),\n", "")
+    assert [edit for edit in bench.edits if edit.operation == "swap_pool" and edit.layer == "features.2"]
+    assert not [edit for edit in torch_bench(bare).edits if edit.operation == "swap_pool"]
+
+
+def test_a_depthwise_layer_and_the_one_behind_it_need_nothing_between(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace("nn.Conv2d(16, 24, 3, stride=2, padding=1)", "nn.Conv2d(16, 24, 1)").replace(
+        '(16, 16, (3, 3), padding="same")', '(16, 16, (3, 3), padding="same", groups=16)'
+    )
+    removed = {edit.layer for edit in torch_bench(source).edits if edit.operation == "remove_layer"}
+    assert "features.5" in removed
 
 
 def test_an_indexed_container_keeps_its_positions(torch_bench: Callable) -> None:

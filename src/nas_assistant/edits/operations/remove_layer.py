@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits.operations._drop import drop_sites
+from nas_assistant.edits.operations._linear import keeps_apart
+from nas_assistant.graphs import ACTIVATIONS, Operation
 
 _ROLES = ("conv", "depthwise", "separable", "dense", "activation", "pool")
 
@@ -18,9 +20,12 @@ class RemoveLayer(BaseEditOperation):
     summary = "take out a layer that keeps its input's shape"
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Layers with equal input and output shapes."""
-        yield from drop_sites(self, context, lambda layer: _fits(layer))
+        """Layers with equal input and output shapes, but for those that keep two linear layers apart."""
+        yield from drop_sites(self, context, lambda layer: _fits(context, layer))
 
 
-def _fits(layer: LayerCall) -> bool:
-    return layer.kind.role in _ROLES and layer.kind.name != "Identity"
+def _fits(context: EditContext, layer: LayerCall) -> bool:
+    if layer.kind.role not in _ROLES or layer.kind.name == "Identity":
+        return False
+    apart = (node for node in layer.nodes if node.op in ACTIVATIONS or node.op is Operation.MAX_POOL)
+    return layer.main != layer.nodes or not any(keeps_apart(context, node) for node in apart)

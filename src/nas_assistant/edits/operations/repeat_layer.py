@@ -11,12 +11,15 @@ from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._helpers import definition
-from nas_assistant.edits.operations._text import is_output
-from nas_assistant.graphs import ACTIVATIONS, Node
+from nas_assistant.edits.operations._text import Written, is_output, relu
+from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 
 class RepeatLayer(BaseEditOperation):
-    """Builds a layer or block that keeps its input's shape a second time, behind itself."""
+    """Builds a layer or block that keeps its input's shape a second time, behind itself.
+
+    A layer without an activation of its own gets one in between: two linear maps in a row are one.
+    """
 
     name = "repeat_layer"
     summary = "a layer or block that keeps its input's shape a second time"
@@ -34,11 +37,17 @@ class RepeatLayer(BaseEditOperation):
                 continue
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
-            yield from self._change(context, layer.call, list(layer.main), layer.layer)
+            between = relu(context) if context.torch else None
+            yield from self._change(context, layer.call, list(layer.main), layer.layer, between)
         yield from self._blocks(context)
 
     def _change(
-        self, context: EditContext, call: cst.Call, nodes: list[Node], layer: str
+        self,
+        context: EditContext,
+        call: cst.Call,
+        nodes: list[Node],
+        layer: str,
+        between: Written | None = None,
     ) -> Iterator[Change]:
         from nas_assistant.edits._context import LayerCall
 
@@ -47,18 +56,21 @@ class RepeatLayer(BaseEditOperation):
             return
         if "name=" in context.tree.code(call):
             return
-        placed = put_behind(context, holder, [context.tree.code(call)])
+        active, imports = ([between[0]], between[1]) if between else ([], ())
+        placed = put_behind(context, holder, [*active, context.tree.code(call)])
         if placed is None:
             return
         start = context.tree.span(call)[0]
         edit = self.edit(context, start, layer, {"what": "once more behind itself"})
-        introduces = frozenset(node.op.value for node in nodes)
+        introduces = frozenset(
+            {*(node.op.value for node in nodes), *([Operation.RELU.value] if between else [])}
+        )
         groups: frozenset[int] = frozenset()
         for node in nodes:
             groups |= context.channels.groups_at(node)
         yield Change(
             edit,
-            tuple(placed),
+            (*placed, *imports),
             introduces=introduces,
             reads=groups,
             relevant=tuple(node.id for node in nodes),

@@ -10,6 +10,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits.operations._linear import keeps_apart
 from nas_assistant.graphs import Operation
 
 _PAIRS = (("MaxPool", "AvgPool"), ("MaxPooling", "AveragePooling"), ("max_pool", "avg_pool"))
@@ -23,7 +24,7 @@ class SwapPool(BaseEditOperation):
     summary = "average pooling for max pooling, or the other way round"
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Pools with arguments that both kinds take."""
+        """Pools with arguments that both kinds take; a maximum stays where nothing else is nonlinear."""
         calls = [(layer.call, layer.main, len(layer.kind.parameters)) for layer in context.layers
                  if layer.kind.role == "pool"]  # fmt: skip
         made = {node.id for layer in context.layers for node in layer.nodes}
@@ -41,6 +42,8 @@ class SwapPool(BaseEditOperation):
             if "." not in new and not _in_scope(context, new):
                 continue
             to = Operation.AVG_POOL if found[0].op is Operation.MAX_POOL else Operation.MAX_POOL
+            if to is Operation.AVG_POOL and any(keeps_apart(context, node) for node in found):
+                continue
             start = context.tree.span(call)[0]
             layer = found[0].layer or old
             edit = self.edit(context, start, layer, {"from": found[0].op.value, "to": to.value})
