@@ -5,6 +5,7 @@ interrupted run goes on and a larger one only adds:
 
     python benchmarks/ensemble.py --score --networks 60
     python benchmarks/ensemble.py
+    python benchmarks/ensemble.py --fit
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from rich.progress import track
 from nas_assistant.assistant import score_file
 from nas_assistant.errors import ModelError
 from nas_assistant.evaluation import spearman
-from nas_assistant.evidence import PREDICTOR, Pool, Stacker, aggregate_ranks
+from nas_assistant.evidence import BOTH, PREDICTOR, Pool, Stacker, aggregate_ranks
+from nas_assistant.evidence import PROXIES as ALONE
 from nas_assistant.families import BaseFamily, Network, find_data_root, get_family
 from nas_assistant.predictors import Predictor
 from nas_assistant.proxies import Score, get_proxy, score
@@ -38,6 +40,8 @@ SIDES = {"ofa_mbv3": 96}
 """Networks for ImageNet divide the image by 32."""
 LARGEST_SIDE = 64
 """Of a LEMUR file: larger images take minutes."""
+
+SHIPPED = Path(__file__).parents[1] / "src" / "nas_assistant" / "evidence" / "stackers.json"
 
 DATA = """import base64
 import numpy as np
@@ -126,6 +130,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--score", action="store_true", help="score networks rather than report")
+    parser.add_argument("--fit", action="store_true", help="write the package's stackers rather than report")
     parser.add_argument("--networks", type=int, default=60, help="of each family")
     parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     arguments = parser.parse_args()
@@ -133,6 +138,11 @@ def main() -> None:
         score_families(arguments.families, arguments.networks)
         return
     pools = {name: make_pool(name) for name in arguments.families if read_lines(name)}
+    if arguments.fit:
+        names = {ALONE: PROXIES, BOTH: (PREDICTOR, *PROXIES)}
+        found = {kind: Stacker.fit(list(pools.values()), of).to_json() for kind, of in names.items()}
+        SHIPPED.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        return
     rows = [row(name, pools) for name in pools]
     report("ensemble", "Predictor and zero-cost proxies, rank correlation with accuracy", rows)
 

@@ -1,4 +1,8 @@
-"""Ranking after fine-tuning on 50 labels, beside the predictor before and a random forest on the 50."""
+"""Ranking after fine-tuning on a few labels, beside the predictor before and a random forest on the same.
+
+python benchmarks/few_labels.py
+python benchmarks/few_labels.py --families lemur --labels 30 --rest 100 --draws 20
+"""
 
 from __future__ import annotations
 
@@ -25,23 +29,27 @@ def main() -> None:
     )
     parser.add_argument("--networks", type=int, default=1_000, help="networks of each family")
     parser.add_argument("--labels", type=int, default=50)
+    parser.add_argument("--rest", type=int, help="rank only so many of the others")
     parser.add_argument("--draws", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     predictor = Predictor.load(arguments.predictor)
     rows = [
-        _row(family, predictor, arguments.networks, arguments.labels, arguments.draws)
+        _row(family, predictor, arguments.networks, arguments.labels, arguments.rest, arguments.draws)
         for family in arguments.families
     ]
-    report("few_labels", f"SRCC on the rest after {arguments.labels} labels", rows)
+    name = "few_labels" if arguments.labels == 50 else f"few_labels_{arguments.labels}"
+    report(name, f"SRCC on the rest after {arguments.labels} labels", rows)
 
 
-def _row(family: str, predictor: Predictor, networks: int, labels: int, draws: int) -> dict[str, Any]:
+def _row(
+    family: str, predictor: Predictor, networks: int, labels: int, most: int | None, draws: int
+) -> dict[str, Any]:
     graphs = load_graphs(family, get_family(family).networks(limit=networks, seed=0))
     scores: dict[str, list[float]] = {"before": [], "random_forest": [], "after": [], "after_coverage": []}
     for seed in range(draws):
         order = np.random.default_rng(seed).permutation(len(graphs)).tolist()
-        known, rest = graphs.subset(order[:labels]), graphs.subset(order[labels:])
+        known, rest = graphs.subset(order[:labels]), graphs.subset(order[labels:][:most])
         forest = get_baseline("random_forest")
         forest.fit([known], seed)
         tuned = fine_tune(predictor, known, seed=seed).predict_arrays(rest.graphs)
@@ -53,7 +61,9 @@ def _row(family: str, predictor: Predictor, networks: int, labels: int, draws: i
         scores["after_coverage"].append(float(np.mean(inside)))
     deviation = float(graphs.accuracies.std())
     means = {name: float(np.mean(values)) for name, values in scores.items()}
-    return {"family": family, "networks": len(graphs), "deviation": deviation, "draws": draws, **means}
+    raised = sum(after > before for after, before in zip(scores["after"], scores["before"], strict=True))
+    facts = {"family": family, "networks": len(graphs), "deviation": deviation, "draws": draws}
+    return {**facts, **means, "raised in draws": raised}
 
 
 if __name__ == "__main__":

@@ -160,18 +160,19 @@ def main() -> None:
     """Run what is missing, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("nas-runs/benchmark"), help="keeps the trainings")
-    parser.add_argument("--data", nargs="+", default=["digits", "cifar10"])
+    parser.add_argument("--pairs", nargs="+", default=["digits", "cnn", "plain"], help="begin of names")
     parser.add_argument("--runs", type=int, help="searches to verify instead, half on each model")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     if arguments.runs:
         measure_runs(arguments.folder, arguments.runs)
         return
-    rows = [measure(arguments.folder, *pair) for pair in pairs(arguments.folder) if pair[0] in arguments.data]
-    # What one data set gave before stays.
+    wanted = [pair for pair in pairs(arguments.folder) if pair[2].name.startswith(tuple(arguments.pairs))]
+    rows = [measure(arguments.folder, *pair) for pair in wanted]
+    # What other pairs gave before stays.
     if (kept := RESULTS / "verify.json").is_file():
-        before = json.loads(kept.read_text(encoding="utf-8"))["rows"]
-        rows = [row for row in before if row["data"] not in arguments.data] + rows
+        before, again = json.loads(kept.read_text(encoding="utf-8"))["rows"], {row["pair"] for row in rows}
+        rows = [row for row in before if row["pair"] not in again] + rows
     report("verify", "Pairs trained for real: told apart or not", rows)
 
 

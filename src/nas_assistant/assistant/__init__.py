@@ -6,6 +6,7 @@ from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._compare import Comparison, NodeChange, compare_models, graph_changes
 from nas_assistant.assistant._cost_of import CostReport, cost_of
 from nas_assistant.assistant._costs import Front
+from nas_assistant.assistant._evidence import Listed, Shortlist
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._improve import improve, make_checker
 from nas_assistant.assistant._models import ModelReport, load_predictor, report_model, write_model_graph
@@ -26,6 +27,7 @@ __all__ = [
     "Comparison",
     "CostReport",
     "Front",
+    "Listed",
     "ModelReport",
     "NodeChange",
     "Options",
@@ -35,6 +37,7 @@ __all__ = [
     "RunDirectory",
     "RunPreview",
     "RunRecord",
+    "Shortlist",
     "compare_models",
     "cost_of",
     "graph_changes",

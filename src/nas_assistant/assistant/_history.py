@@ -12,6 +12,7 @@ from nas_assistant.generators import Attempt, Usage
 
 if TYPE_CHECKING:
     from nas_assistant.assistant._costs import Front
+    from nas_assistant.assistant._evidence import Shortlist
     from nas_assistant.predictors import Prediction
     from nas_assistant.similarity import Outlook
 
@@ -134,6 +135,7 @@ class Result:
         latency: Seconds of a forward pass before and after, or None where it was not measured.
         front: The networks that no other one beats in every objective, or None without objectives.
         own_data: What the best file, or else the user's, is worth on the user's data, where that is known.
+        shortlist: The best candidates as the evidence ranks them, or None where the predictor alone chose.
     """
 
     best_source: str
@@ -156,6 +158,7 @@ class Result:
     latency: tuple[float, float] | None = None
     front: Front | None = None
     own_data: Outlook | None = None
+    shortlist: Shortlist | None = None
 
     @property
     def gain(self) -> float:
@@ -192,6 +195,7 @@ class Result:
             "best": str(self.run_dir / "best.py") if self.improved else None,
             "notes": list(self.notes),
             "own_data": self.own_data.to_json() if self.own_data is not None else None,
+            "evidence": self.shortlist.to_json() if self.shortlist is not None else None,
             "objectives": list(self.front.objectives) if self.front is not None else None,
             "front": self.front.to_json() if self.front is not None else None,
             "hypervolume": self.front.hypervolume if self.front is not None else None,

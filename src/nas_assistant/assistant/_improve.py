@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._constraints import make_constraints
 from nas_assistant.assistant._costs import Meter
+from nas_assistant.assistant._evidence import Jury, Shortlist
 from nas_assistant.assistant._files import replace_json, replace_text
 from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
@@ -25,12 +26,11 @@ from nas_assistant.assistant._pool import SandboxPool, default_workers
 from nas_assistant.assistant._report import report_at_the_end
 from nas_assistant.assistant._rounds import Progress
 from nas_assistant.assistant._run import (
-    CONFIG,
-    EVENTS,
     ORIGINAL,
     RESULT,
     SOURCE,
     RunDirectory,
+    holds_run,
     latest_run_path,
     new_run_path,
     read_config,
@@ -38,6 +38,7 @@ from nas_assistant.assistant._run import (
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Search
 from nas_assistant.errors import UserError
+from nas_assistant.evidence import PREDICTOR
 from nas_assistant.generators import BaseGenerator, Limits
 from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_source
@@ -76,6 +77,7 @@ def improve(
     proposals_per_iteration: int = 8,
     familiarity_margin: float = FAMILIARITY_MARGIN,
     own_accuracy: float | None = None,
+    evidence: str = PREDICTOR,
     search: str = DEFAULT_SEARCH,
     workers: int | None = None,
     max_tokens: int | None = None,
@@ -122,6 +124,9 @@ def improve(
         familiarity_margin: A candidate whose familiarity is lower than the original's by more than this
             counts only with the low end of its gain.
         own_accuracy: Measured accuracy of the user's model on its data; narrows what the gain may be there.
+        evidence: ``predictor``: the best is what it puts highest. ``both``: of the eight that it puts highest
+            and the user's own model, the best is what a stacker of the prediction and of zero-cost proxies on
+            ``data`` ranks first. ``proxies``: the same without the prediction.
         search: ``population``: the parent is drawn from an archive of the best by gain and size, no two of
             them alike. ``chain``: it is the best so far.
         workers: Candidates that are built at once; by default as many as there are cores, at most 4. What is
@@ -165,6 +170,7 @@ def improve(
         proposals_per_iteration=proposals_per_iteration,
         familiarity_margin=familiarity_margin,
         own_accuracy=own_accuracy,
+        evidence=evidence,
         search=search,
         workers=workers,
         max_tokens=max_tokens,
@@ -212,7 +218,7 @@ def _choose_run(
     folder = Path(run_dir) if run_dir is not None else None
     if not resume:
         folder = folder or new_run_path(path)
-        if (folder / CONFIG).exists() or (folder / EVENTS).exists():
+        if holds_run(folder):
             raise UserError(f"{folder}: holds a run already: give --resume to go on, or another --run-dir")
         return folder, options, ()
     folder = folder or latest_run_path(path)
@@ -269,6 +275,10 @@ def _add_meter(
 
 def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     run, original = search.run_directory, search.checker.original
+    jury = None
+    if search.options.evidence != PREDICTOR:
+        jury = pool.submit(lambda sandbox: Jury(search, sandbox)).result()
+        notes = (*notes, *jury.notes)
     config = read_config(run.path)
     if config is None:
         replace_json(run.path / ORIGINAL, original.graph.to_json())
@@ -288,15 +298,20 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
             )
         search.restore()
         run.log("resumed", checked=len(search.history))
+    shortlist = None
     try:
         stopped = search.run(pool)
+        if jury is not None:
+            shortlist = _choose(search, jury, pool, stopped)
     except KeyboardInterrupt:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
     idle = idle_notes(search.options.generator, search.iterations, len(search.history))
     notes = (*notes, *original.notes, *scope_notes(original.graph), *idle)
-    result = _result(search, stopped, notes)
+    if jury is not None and shortlist is None and search.best.number:
+        notes = (*notes, "the predictor alone chose the best: the run ended before the others were scored")
+    result = replace(_result(search, stopped, notes), shortlist=shortlist)
     given, plain = search.options, result
     result = pool.submit(
         lambda sandbox: with_own_data(plain, given.data, given.own_accuracy, sandbox)
@@ -304,6 +319,15 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result
+
+
+def _choose(search: Search, jury: Jury, pool: SandboxPool, stopped: str) -> Shortlist | None:
+    """Make the best what all evidence puts first, where there is time for it."""
+    shortlist = jury.choose(pool) if stopped != "seconds" else None
+    if shortlist is not None:
+        search.run_directory.log("chosen", candidate=shortlist.best)
+        search.take(shortlist.best, (f"the best candidate is the {shortlist.summary}",))
+    return shortlist
 
 
 def _config(search: Search, original: Inspection) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_assistant.costs import parse_objectives
 from nas_assistant.errors import UserError
+from nas_assistant.evidence import KINDS, PREDICTOR
 from nas_assistant.sources import Timing
 
 DEFAULT_GAIN = 0.01
@@ -47,6 +48,7 @@ class Options:
         proposals_per_iteration: Candidates a round.
         familiarity_margin: Loss of familiarity beyond which only the low end of a gain counts.
         own_accuracy: Measured accuracy of the user's model on its data.
+        evidence: What chooses among the best candidates: ``predictor``, ``proxies`` or ``both``.
         search: Where each round goes on from: ``population`` or ``chain``.
         workers: Candidates that are built at once, or None for as many as the machine has cores.
         max_tokens: Most tokens that the generator's model may read and write in the whole run.
@@ -75,6 +77,7 @@ class Options:
     proposals_per_iteration: int = 8
     familiarity_margin: float = FAMILIARITY_MARGIN
     own_accuracy: float | None = None
+    evidence: str = PREDICTOR
     search: str = DEFAULT_SEARCH
     workers: int | None = None
     max_tokens: int | None = None
@@ -104,6 +107,10 @@ class Options:
             raise UserError(
                 f"--own-accuracy {self.own_accuracy:g}: an accuracy is more than 0 and less than 1"
             )
+        if self.evidence not in KINDS:
+            raise UserError(f"--evidence {self.evidence}: choose one of {', '.join(KINDS)}")
+        if self.evidence != PREDICTOR and self.data is None:
+            raise UserError(f"--evidence {self.evidence} needs --data: proxies are scored on your samples")
         if self.search not in SEARCHES:
             raise UserError(f"--search {self.search}: choose one of {', '.join(SEARCHES)}")
         if self.seed < 0:

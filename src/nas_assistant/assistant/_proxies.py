@@ -11,7 +11,7 @@ from typing import Any
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.proxies import Score, get_proxy, list_proxies
-from nas_assistant.sources import Inspection, Limits
+from nas_assistant.sources import Inspection, Limits, Sandbox
 from nas_assistant.sources._inspect import run_model
 
 BATCH = 64
@@ -46,6 +46,8 @@ def score_file(
     proxies: Sequence[str] = (),
     batch: int = BATCH,
     seed: int = 0,
+    source: str | None = None,
+    sandbox: Sandbox | None = None,
 ) -> ProxyReport:
     """Build a model in the sandbox and score it there; see :func:`nas_assistant.proxies.score`.
 
@@ -57,6 +59,8 @@ def score_file(
         proxies: Names; all by default.
         batch: Samples of the minibatch.
         seed: Of the weights, of the samples and of everything else random.
+        source: Text to take for the file's.
+        sandbox: A warm sandbox to use again; a fresh one by default.
 
     Raises:
         ModelError: The model cannot be built or run.
@@ -77,6 +81,8 @@ def score_file(
         input_shape=input_shape,
         limits=dataclasses.replace(Limits(), seconds=_SECONDS),
         seed=seed,
+        source=source,
+        sandbox=sandbox,
         proxies={"names": names, "batch": batch},
     )
     try:

@@ -31,6 +31,7 @@ class RunRecord:
         stopped: ``threshold``, ``iterations`` or ``interrupted``, or None for a run that has not ended.
         target: The predicted accuracy that was to be passed.
         diff: The diff of the best file under its header; empty when nothing better was found.
+        best: Number of the best candidate; 0 is the user's own file.
     """
 
     run: RunDirectory
@@ -41,16 +42,12 @@ class RunRecord:
     stopped: str | None
     target: float
     diff: str
+    best: int
 
     @property
     def name(self) -> str:
         """Name of the user's file."""
         return Path(str(self.config["model"])).name
-
-    @property
-    def best(self) -> int:
-        """Number of the best candidate; 0 is the user's own file."""
-        return max((entry.number for entry in self.candidates if entry.best), default=0)
 
     def lineage(self) -> tuple[int, ...]:
         """The user's file, what was made from it, and so on to the best."""
@@ -89,19 +86,31 @@ def read_run(run: RunDirectory) -> RunRecord:
     events = run.events()
     try:
         started = next(event for event in events if event["event"] == "started")
-        checked = [Candidate.from_json(e["candidate"]) for e in events if e["event"] == "checked"]
+        checked = tuple(Candidate.from_json(e["candidate"]) for e in events if e["event"] == "checked")
+        best = _best(events, checked)
         return RunRecord(
             run,
             config,
             strip_header(_source(run.path, config)),
-            tuple(checked),
+            checked,
             _seconds(events),
             next((str(e["stopped"]) for e in reversed(events) if e["event"] == "finished"), None),
             float(started["target"]),
-            _diff(run.path) if any(entry.best for entry in checked) else "",
+            _diff(run.path) if best else "",
+            best,
         )
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise UserError(f"{run.path}: the run is damaged, no report can be made ({error!r})") from error
+
+
+def _best(events: Sequence[dict[str, Any]], candidates: Sequence[Candidate]) -> int:
+    """What the evidence chose, unless the run went on after it; else what the search holds for the best."""
+    for event in reversed(events):
+        if event["event"] == "chosen":
+            return int(event["candidate"])
+        if event["event"] == "checked":
+            break
+    return max((entry.number for entry in candidates if entry.best), default=0)
 
 
 def _source(folder: Path, config: dict[str, Any]) -> str:

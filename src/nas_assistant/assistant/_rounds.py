@@ -26,6 +26,7 @@ class Progress:
         best: Predicted accuracy of the best so far.
         target: Predicted accuracy to pass.
         candidate: The candidate that was checked last, or None.
+        weighed: At the end: how many of the best candidates were scored, and how many there are.
     """
 
     iteration: int
@@ -36,6 +37,7 @@ class Progress:
     best: float
     target: float
     candidate: Candidate | None = None
+    weighed: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,11 @@ class RunDirectory:
         replace_text(self.path / BEST_DIFF, diff)
         replace_text(self.path / BEST, source)
 
+    def drop_best(self) -> None:
+        """Take the best file and its diff away: nothing is better than the user's own."""
+        for name in (BEST_DIFF, BEST):
+            (self.path / name).unlink(missing_ok=True)
+
     def read_source(self, number: int) -> str:
         """Text of a candidate, byte for byte.
 
@@ -172,6 +177,12 @@ def read_config(path: Path) -> dict[str, Any] | None:
         UserError: The file is damaged.
     """
     return _read_json(path / CONFIG)
+
+
+def holds_run(path: Path) -> bool:
+    """Whether a run began in a folder; one that failed before its first step leaves no event."""
+    events = path / EVENTS
+    return (path / CONFIG).exists() or (events.exists() and events.stat().st_size > 0)
 
 
 def new_run_path(model: Path) -> Path:

@@ -87,6 +87,7 @@ class Search:
 
     def _begin(self) -> None:
         self.best = self.original
+        self._remarks: tuple[str, ...] = ()
         self.history: list[Candidate] = []
         self.iterations = 0
         self._rounds: list[Round] = []
@@ -119,12 +120,24 @@ class Search:
                 candidate = Candidate.from_json(event["candidate"])
                 graph = run.read_graph(candidate.number) if candidate.failure is None else None
                 self._remember(candidate, run.read_source(candidate.number), graph)
-        number = max((entry.number for entry in self.history if entry.best), default=0)
-        if number:
-            graph = run.read_graph(number)
-            counts = self.history[number - 1].trusted_gain or 0.0
-            self.best = Best(number, run.read_source(number), graph, self.predictor.predict(graph), counts)
-            self._write_best()
+        self.take(max((entry.number for entry in self.history if entry.best), default=0))
+
+    def take(self, number: int, remarks: tuple[str, ...] = ()) -> None:
+        """Make a candidate the best, and write it down; 0, the user's own, leaves no file.
+
+        Args:
+            number: Of the candidate.
+            remarks: Lines for the header of the file.
+        """
+        self._remarks = remarks
+        if not number:
+            self.best = self.original
+            self.run_directory.drop_best()
+            return
+        graph = self.graph(number)
+        counts = self.history[number - 1].trusted_gain or 0.0
+        self.best = Best(number, self.source(number), graph, self.predictor.predict(graph), counts)
+        self._write_best()
 
     def run(self, pool: SandboxPool) -> str:
         """Go on until the target is passed, no round is left or a limit is reached; returns which.
@@ -161,7 +174,7 @@ class Search:
                 "network that the predictor learned from"
             ),
             *([comment(f"never seen in training: {', '.join(after.unseen)}")] if after.unseen else []),
-            *(comment(line) for line in self.explanation()),
+            *(comment(line) for line in (*self._remarks, *self.explanation())),
         ]
 
     def explanation(self) -> tuple[str, ...]:
@@ -185,12 +198,12 @@ class Search:
     def request(self, round_: Round) -> Request:
         """What the generator is asked for in a round."""
         number, original = round_.parent, self.checker.original
-        graph = self._graph(number)
+        graph = self.graph(number)
         accuracy = self.history[number - 1].accuracy if number else None
         if number not in self._relevance:
             self._relevance[number] = relevance(graph, self.predictor).layers
         return Request(
-            source=self._source(number),
+            source=self.source(number),
             framework=original.framework,
             entry=original.entry,
             graph=graph,
@@ -346,16 +359,28 @@ class Search:
         if graph is not None and candidate.failure is None:
             self._strategy.add(candidate.number, candidate.trusted_gain or 0.0, graph)
 
-    def _source(self, number: int) -> str:
+    def source(self, number: int) -> str:
+        """Text of a candidate; 0 is the user's own, without the header of an earlier run."""
         return self.run_directory.read_source(number) if number else self.original.source
 
-    def _graph(self, number: int) -> ComputationalGraph:
+    def graph(self, number: int) -> ComputationalGraph:
+        """Graph of a candidate; 0 is the user's own."""
         return self.run_directory.read_graph(number) if number else self.original.graph
 
     def _write_best(self) -> None:
         self.run_directory.write_best(self.best_source(), self.diff())
 
-    def _report(self, iteration: int, proposed: int, candidate: Candidate | None = None) -> None:
+    def report_weighing(self, done: int, total: int) -> None:
+        """Tell how many of the best candidates were scored."""
+        self._report(self.iterations, 0, weighed=(done, total))
+
+    def _report(
+        self,
+        iteration: int,
+        proposed: int,
+        candidate: Candidate | None = None,
+        weighed: tuple[int, int] | None = None,
+    ) -> None:
         if self._progress is not None:
             self._progress(
                 Progress(
@@ -367,6 +392,7 @@ class Search:
                     self.best.prediction.accuracy,
                     self.target,
                     candidate,
+                    weighed,
                 )
             )
 

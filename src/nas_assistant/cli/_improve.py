@@ -25,7 +25,7 @@ from nas_assistant.cli._output import console, print_json, print_notes, table
 from nas_assistant.cli._verify import check_can_verify, verify_found
 
 if TYPE_CHECKING:
-    from nas_assistant.assistant import Progress, Result, RunPreview
+    from nas_assistant.assistant import Progress, Result, RunPreview, Shortlist
 
 
 def improve(
@@ -108,6 +108,13 @@ def improve(
         float | None,
         typer.Option(metavar="A", help="Measured accuracy of MODEL.py on --data: narrows the gain there."),
     ] = None,
+    evidence: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="What picks among the best candidates: predictor, or zero-cost proxies on --data, or both.",
+        ),
+    ] = "predictor",
     search: Annotated[
         str,
         typer.Option(
@@ -183,6 +190,7 @@ def improve(
         "cost_runtime": cost_runtime,
         "allow_ops": allow_ops.split(",") if allow_ops is not None else None,
         "own_accuracy": own_accuracy,
+        "evidence": evidence,
         "search": search,
         "familiarity_margin": familiarity_margin,
         "workers": workers,
@@ -224,6 +232,10 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         task = bars.add_task("building the model and loading the predictor", total=None)
 
         def show(state: Progress) -> None:
+            if state.weighed is not None:
+                scored, listed = state.weighed
+                bars.update(task, description="scoring the best on your data", completed=scored, total=listed)
+                return
             done = state.iteration - 1 + (state.checked / state.proposed if state.proposed else 0.0)
             text = (
                 f"round {state.iteration}, candidate {state.checked}/{state.proposed or '?'}: "
@@ -235,7 +247,9 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
 
 def _print_round(state: Progress) -> None:
-    if state.candidate is None:
+    if state.weighed is not None:
+        typer.echo("Scored on your data: {} of {}".format(*state.weighed), err=True)
+    elif state.candidate is None:
         typer.echo(
             f"Round {state.iteration}: best so far {state.best:.4f}, target {state.target:.4f}", err=True
         )
@@ -266,6 +280,8 @@ def _print_result(result: Result) -> None:
         )
     if result.front is not None:
         print_front(result.front, result.run_dir)
+    if result.shortlist is not None:
+        _print_shortlist(result.shortlist)
     if not result.improved:
         accuracy = result.original_prediction.accuracy
         typer.echo(f"Nothing better found: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
@@ -291,6 +307,19 @@ def _print_result(result: Result) -> None:
     typer.echo(result.diff)
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
     typer.echo(f"Report: {result.run_dir / 'report.html'}")
+
+
+def _print_shortlist(found: Shortlist) -> None:
+    """What each kind of evidence says, as ranks: its values have no common unit."""
+    names = [name for name in found.weights if name != "predictor"]
+    heads = ("predicted", *names, "together")
+    shown = table("", *heads, title="Evidence: ranks, 1 is best", right=heads)
+    for place, one in enumerate(found.networks, start=1):
+        ranks = [1 + sum(other.values[n] > one.values[n] for other in found.networks) for n in names]
+        first = 1 + sum(other.accuracy > one.accuracy for other in found.networks)
+        name = f"candidate {one.number}" if one.number else "your model"
+        shown.add_row(name, f"{one.accuracy:.4f} ({first})", *map(str, ranks), str(place))
+    console().print(shown)
 
 
 def _print_preview(found: RunPreview, as_json: bool) -> None:

@@ -121,8 +121,14 @@ class Stacker:
         return [Stacked(s, middle, (low, high)) for s, (low, middle, high) in zip(scores, ends, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """As plain JSON data; :meth:`from_json` is its inverse."""
         return {"weights": dict(self.weights), "half_width": self.half_width}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Stacker:
+        """Read what :meth:`to_json` wrote."""
+        weights = {str(name): float(weight) for name, weight in data["weights"].items()}
+        return cls(weights, float(data["half_width"]))
 
 
 def _weights(pools: Sequence[Pool], names: Sequence[str]) -> dict[str, float]:

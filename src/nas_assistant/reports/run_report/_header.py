@@ -50,6 +50,7 @@ def header_section(
         "seconds": f"{record.seconds:.1f}",
         "ended": f"{_REASONS.get(record.stopped, record.stopped)} (target {record.target:.4f})",
         "generator": options["generator"] + (f" ({model})" if model else ""),
+        "best chosen by": options.get("evidence", "predictor"),
         "seed": options["seed"],
         "checkpoint": checkpoint,
         "version": record.config["version"],
