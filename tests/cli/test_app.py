@@ -42,3 +42,8 @@ def test_help_does_not_load_a_framework() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'tensorflow', 'libcst', 'numpy')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_torch_is_loaded_while_the_sandbox_starts_and_not_before() -> None:
+    code = "import sys, nas_assistant.assistant; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 Array = npt.NDArray[np.float64]
 
@@ -21,6 +19,9 @@ def normal_scores(values: npt.ArrayLike) -> Array:
     Args:
         values: Higher is better.
     """
+    from scipy.special import ndtri  # slow imports that only ranking needs
+    from scipy.stats import rankdata
+
     given = np.asarray(values, dtype=np.float64)
     ranks = rankdata(np.nan_to_num(given, nan=-np.inf, posinf=np.inf, neginf=-np.inf))
     return np.asarray(ndtri((ranks - 0.375) / (len(given) + 0.25)))

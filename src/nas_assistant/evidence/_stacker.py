@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from nas_assistant.errors import UserError
 from nas_assistant.evidence._ranks import Array, normal_scores
-from nas_assistant.predictors import conformal_half_width, from_target, to_target
 
 PREDICTOR = "predictor"
 _PENALTY = 0.1
@@ -83,6 +81,8 @@ class Stacker:
             pools: With their accuracies; two or more of them comparable, or the interval is that of the fit.
             names: Kinds of evidence; :data:`PREDICTOR` must be one.
         """
+        from nas_assistant.predictors import conformal_half_width
+
         whole = cls(_weights(pools, names), 0.0)
         residuals = []
         for left_out in pools:
@@ -98,9 +98,7 @@ class Stacker:
 
     def targets(self, pool: Pool) -> Array:
         """Scores with mean and spread of the predictions, on the scale of ``to_target``, ``(networks,)``."""
-        predicted = to_target(
-            torch.from_numpy(np.asarray(pool.evidence[PREDICTOR], dtype=np.float64))
-        ).numpy()
+        predicted = _to_target(pool.evidence[PREDICTOR])
         score = self.score(pool)
         spread = score.std()
         standard = (score - score.mean()) / spread if spread > 0 else np.zeros_like(score)
@@ -109,10 +107,14 @@ class Stacker:
     def residuals(self, pool: Pool) -> Array:
         """Stacked less measured, on the scale of ``to_target``, ``(networks,)``."""
         assert pool.accuracies is not None
-        return np.asarray(self.targets(pool) - to_target(torch.from_numpy(pool.accuracies)).numpy())
+        return np.asarray(self.targets(pool) - _to_target(pool.accuracies))
 
     def predict(self, pool: Pool) -> list[Stacked]:
         """One score and interval a network, in order."""
+        import torch
+
+        from nas_assistant.predictors import from_target
+
         targets = torch.from_numpy(
             self.targets(pool)[:, None] + np.asarray([-1.0, 0.0, 1.0]) * self.half_width
         )
@@ -129,6 +131,14 @@ class Stacker:
         """Read what :meth:`to_json` wrote."""
         weights = {str(name): float(weight) for name, weight in data["weights"].items()}
         return cls(weights, float(data["half_width"]))
+
+
+def _to_target(accuracies: Array) -> Array:
+    import torch  # slow imports, as below: a run that asks the predictor alone needs none of them
+
+    from nas_assistant.predictors import to_target
+
+    return np.asarray(to_target(torch.from_numpy(np.asarray(accuracies, dtype=np.float64))).numpy())
 
 
 def _weights(pools: Sequence[Pool], names: Sequence[str]) -> dict[str, float]:
