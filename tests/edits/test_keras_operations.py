@@ -69,9 +69,9 @@ FUNCTIONAL_GOLDEN = [
     (
         ("insert_block", "conv2d_1", {"block": "conv-bn"}),
         [
-            "+x = ReLU()(x)",
             '+x = Conv2D(16, 3, padding="same", use_bias=False)(x)',
             "+x = BatchNormalization()(x)",
+            "+x = ReLU()(x)",
         ],
     ),
     (

@@ -119,7 +119,11 @@ GOLDEN = [
     (("remove_layer", "features.3", {}), ['-            nn.Conv2d(16, 16, (3, 3), padding="same"),']),
     (
         ("repeat_layer", "features.3", {}),
-        ['+            nn.Conv2d(16, 16, (3, 3), padding="same"),', "+            nn.ReLU(),"],
+        [
+            '+            nn.Conv2d(16, 16, (3, 3), padding="same"),',
+            "+            nn.BatchNorm2d(16),",
+            "+            nn.ReLU(),",
+        ],
     ),
     (
         ("insert_block", "features.0", {"block": "conv-bn"}),
@@ -293,6 +297,20 @@ def test_a_depthwise_layer_and_the_one_behind_it_need_nothing_between(torch_benc
     )
     removed = {edit.layer for edit in torch_bench(source).edits if edit.operation == "remove_layer"}
     assert "features.5" in removed
+
+
+def test_a_long_line_is_broken(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace(
+        "nn.Linear(24 * 2 * 2, 32)  # hidden", "nn.Linear(in_features=24 * 2 * 2, out_features=32)"
+    )
+    assert torch_bench(source).edited("insert_block", "fc", block="dense") == [
+        "-        self.fc = nn.Linear(in_features=24 * 2 * 2, out_features=32)",
+        "+        self.fc = nn.Sequential(",
+        "+            nn.Linear(in_features=24 * 2 * 2, out_features=32),",
+        "+            nn.ReLU(),",
+        "+            nn.Linear(32, 32),",
+        "+        )",
+    ]
 
 
 def test_an_indexed_container_keeps_its_positions(torch_bench: Callable) -> None:

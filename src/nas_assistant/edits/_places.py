@@ -13,6 +13,8 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, self_attribute
 
+_LINE_LENGTH = 100
+
 Form = Literal["item", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
 _COMMA_AND_SPACE = re.compile(rb"[ \t]*,[ \t]*")
@@ -165,11 +167,21 @@ def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) ->
 
 
 def wrap(context: EditContext, call: cst.Call, layers: Sequence[str]) -> list[Replacement]:
-    """``call`` becomes ``Sequential(call, *layers)``."""
-    start, end = context.tree.span(call)
+    """``call`` becomes ``Sequential(call, *layers)``, on lines of their own where one would be too long."""
+    tree = context.tree
+    start, end = tree.span(call)
     name, imports = sequential_name(context)
     opening, closing = ("(", ")") if context.torch else ("([", "])")
     inner = "".join(f", {item}" for item in layers)
+    first, last = tree.line_start(start), tree.line_end(end)
+    length = len((tree.data[first:last].decode() + name + opening + inner + closing).expandtabs())
+    if length > _LINE_LENGTH and "\n" not in tree.code(call):
+        line = tree.data[first:last].decode()
+        indent = tree.newline + line[: len(line) - len(line.lstrip())]
+        deeper = indent + ("\t" if "\t" in indent else "    ")
+        opening += deeper
+        inner = "".join(f",{deeper}{item}" for item in layers)
+        closing = f",{indent}{closing}"
     return [
         Replacement(start, start, f"{name}{opening}"),
         Replacement(end, end, inner + closing),

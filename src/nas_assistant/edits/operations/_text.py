@@ -6,7 +6,7 @@ import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
-from nas_assistant.graphs import Node, Operation
+from nas_assistant.graphs import NORMALISATIONS, Node, Operation
 
 Written = tuple[str, tuple[Replacement, ...]]
 _PURE = (cst.Name, cst.Attribute, cst.Integer, cst.BinaryOperation, cst.BaseBinaryOp, cst.Subscript,
@@ -89,6 +89,12 @@ def only_user(context: EditContext, node: Node) -> Node | None:
     """The one node that reads a node's output, if there is one only."""
     users = context.users.get(node.id, [])
     return context.graph.nodes[users[0]] if len(users) == 1 else None
+
+
+def is_normalised(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a normalisation, and nothing else, reads what a layer gives out."""
+    readers = [only_user(context, node) for node in layer.last]
+    return bool(readers) and all(reader is not None and reader.op in NORMALISATIONS for reader in readers)
 
 
 def makes_output(context: EditContext, node: Node) -> bool:

@@ -8,7 +8,15 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
-from nas_assistant.edits.operations._text import channels, dimensions, is_output, norm, reads, relu
+from nas_assistant.edits.operations._text import (
+    channels,
+    dimensions,
+    is_normalised,
+    is_output,
+    norm,
+    reads,
+    relu,
+)
 from nas_assistant.graphs import ACTIVATIONS, Operation
 
 _BLOCKS = {2: ("conv-bn", "separable"), 0: ("dense",)}
@@ -70,16 +78,26 @@ def _block(
     last = [active] if activated else []
     if not context.torch:
         kind = conv if block == "conv-bn" else context.imports.name("SeparableConv2D")[0]
-        text = f'{kind}({width}, 3, padding="same", use_bias=False)'
+        texts = [f'{kind}({width}, 3, padding="same", use_bias=False)']
     elif block == "conv-bn":
-        text = f"{conv}({width}, {width}, kernel_size=3, padding=1, bias=False)"
+        texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1, bias=False)"]
     else:
-        depthwise = f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}, bias=False)"
-        pointwise = f"{conv}({width}, {width}, kernel_size=1, bias=False)"
-        return [*first, depthwise, pointwise, bn, *last], imports, (
-            *ops, Operation.DEPTHWISE_CONV, Operation.CONV, Operation.BATCH_NORM)  # fmt: skip
+        texts = [
+            f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}, bias=False)",
+            f"{conv}({width}, {width}, kernel_size=1, bias=False)",
+        ]
     depthwise_ops = (Operation.DEPTHWISE_CONV,) if block == "separable" else ()
-    return [*first, text, bn, *last], imports, (*ops, *depthwise_ops, Operation.CONV, Operation.BATCH_NORM)
+    ops = [*ops, *depthwise_ops, Operation.CONV, Operation.BATCH_NORM]
+    return _in_order(context, layer, first, texts, bn, last), imports, tuple(ops)
+
+
+def _in_order(
+    context: EditContext, layer: LayerCall, first: list[str], texts: list[str], norm: str, last: list[str]
+) -> list[str]:
+    """The block, with its normalisation in front where the layer's own then comes behind it."""
+    if first and is_normalised(context, layer):
+        return [norm, *first, *texts]
+    return [*first, *texts, norm, *last]
 
 
 def _units(context: EditContext, layer: LayerCall) -> str | None:

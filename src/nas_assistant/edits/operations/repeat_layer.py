@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
-from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._helpers import definition
-from nas_assistant.edits.operations._text import Written, is_output, relu
+from nas_assistant.edits.operations._text import Written, is_normalised, is_output, norm, relu
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 
 class RepeatLayer(BaseEditOperation):
     """Builds a layer or block that keeps its input's shape a second time, behind itself.
 
-    A layer without an activation of its own gets one in between: two linear maps in a row are one.
+    A layer without an activation of its own gets one in between, since two linear maps in a row are one, and
+    a normalisation where one stands behind the layer.
     """
 
     name = "repeat_layer"
@@ -37,7 +39,7 @@ class RepeatLayer(BaseEditOperation):
                 continue
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
-            between = relu(context) if context.torch else None
+            between = _between(context, layer) if context.torch else {}
             yield from self._change(context, layer.call, list(layer.main), layer.layer, between)
         yield from self._blocks(context)
 
@@ -47,30 +49,26 @@ class RepeatLayer(BaseEditOperation):
         call: cst.Call,
         nodes: list[Node],
         layer: str,
-        between: Written | None = None,
+        between: Mapping[Operation, Written] = MappingProxyType({}),
     ) -> Iterator[Change]:
-        from nas_assistant.edits._context import LayerCall
-
         holder = LayerCall(call, context.kinds["Dropout"], tuple(nodes), {})
         if place_of(context, call).form != "item" and not wrappable(context, holder):
             return
         if "name=" in context.tree.code(call):
             return
-        active, imports = ([between[0]], between[1]) if between else ([], ())
-        placed = put_behind(context, holder, [*active, context.tree.code(call)])
+        texts = [*(text for text, _ in between.values()), context.tree.code(call)]
+        placed = put_behind(context, holder, texts)
         if placed is None:
             return
         start = context.tree.span(call)[0]
         edit = self.edit(context, start, layer, {"what": "once more behind itself"})
-        introduces = frozenset(
-            {*(node.op.value for node in nodes), *([Operation.RELU.value] if between else [])}
-        )
+        introduces = frozenset(op.value for op in (*(node.op for node in nodes), *between))
         groups: frozenset[int] = frozenset()
         for node in nodes:
             groups |= context.channels.groups_at(node)
         yield Change(
             edit,
-            (*placed, *imports),
+            (*placed, *(item for _, imports in between.values() for item in imports)),
             introduces=introduces,
             reads=groups,
             relevant=tuple(node.id for node in nodes),
@@ -99,6 +97,13 @@ class RepeatLayer(BaseEditOperation):
                 and _rebuilds(context, call)
             ):
                 yield from self._change(context, call, nodes, name)
+
+
+def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written]:
+    """What comes between a layer and itself, in order."""
+    normal = norm(context, layer) if is_normalised(context, layer) else None
+    active = {Operation.RELU: relu(context)}
+    return active if normal is None else {Operation.BATCH_NORM: normal, **active}
 
 
 def _rebuilds(context: EditContext, call: cst.Call) -> bool:
