@@ -19,7 +19,7 @@ from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
-from nas_assistant.assistant._notes import idle_notes, scope_notes
+from nas_assistant.assistant._notes import growth_notes, idle_notes, scope_notes
 from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._own_data import with_own_data
 from nas_assistant.assistant._pool import SandboxPool, default_workers
@@ -351,6 +351,8 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
     best, original = search.best, search.original
     improved = best.number > 0
     interval = search.predictor.gain_interval(original.prediction, best.prediction)
+    parameters = (original.graph.parameters, best.graph.parameters)
+    flops = (original.graph.flops, best.graph.flops)
     result = Result(
         best_source=search.text,
         diff="",
@@ -359,14 +361,14 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         prediction=best.prediction,
         original_prediction=original.prediction,
         gain_interval=interval if improved else (0.0, 0.0),
-        parameters=(original.graph.parameters, best.graph.parameters),
-        flops=(original.graph.flops, best.graph.flops),
+        parameters=parameters,
+        flops=flops,
         history=tuple(search.history),
         iterations=search.iterations,
         stopped=stopped,
         target=search.target,
         run_dir=search.run_directory.path,
-        notes=notes,
+        notes=(*notes, *growth_notes(parameters, flops, search.checker.constraints)),
         usage=total_usage(search.generators.values()),
     )
     if search.meter is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
+
+_MUCH_LARGER = 1.5
 
 
 def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
@@ -14,6 +17,25 @@ def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
     return (
         f"an input of shape {text} is no image: the predictor knows image classifiers alone, and its "
         "accuracy says little here",
+    )
+
+
+def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], limits: Constraints) -> tuple[str, ...]:
+    """What a better model costs that is much larger, where no limit was set.
+
+    Args:
+        parameters: Of the user's model and of the better one.
+        flops: Likewise.
+        limits: What candidates had to keep to.
+    """
+    if limits.max_parameters is not None or limits.max_flops is not None:
+        return ()
+    growth = [after / before if before else 1.0 for before, after in (parameters, flops)]
+    if max(growth) < _MUCH_LARGER:
+        return ()
+    return (
+        f"the better model has {growth[0]:.1f} times the parameters and {growth[1]:.1f} times the FLOPs of "
+        "yours; --max-params +10% and --max-flops +10% look for one of the same size",
     )
 
 
