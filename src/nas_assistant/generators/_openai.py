@@ -5,32 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from nas_assistant.edits import EditContext, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators._base import (
-    Attempt,
-    BaseGenerator,
-    LimitReached,
-    Limits,
-    Preview,
-    Proposal,
-    Request,
-    Usage,
-)
+from nas_assistant.generators._asking import AskingGenerator
+from nas_assistant.generators._base import Attempt, LimitReached, Preview, Proposal, Request
 from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
 from nas_assistant.generators._ledger import ANSWER_TOKENS, find_prices
 from nas_assistant.generators._prompts import check_size, count_tokens, one_line, repair_messages
-from nas_assistant.generators._ranges import LARGEST_SEED, check_range
+from nas_assistant.generators._ranges import check_range
 from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
 from nas_assistant.generators._templates import Format, find_prompt
 
 
-class OpenAIGenerator(BaseGenerator):
+class OpenAIGenerator(AskingGenerator):
     """Asks a language model for changes (Mishra 2023, section 2.2, Algorithm 3).
 
     The key comes from the environment variable ``OPENAI_API_KEY`` alone. The model's source goes to the
@@ -109,7 +100,7 @@ class OpenAIGenerator(BaseGenerator):
             check_range("openai", name, value, 1, 100_000_000)
         self._prompt = find_prompt(prompt, format) if prompt is not None else None
         self._format: Format = self._prompt.format if self._prompt else format or "operations"
-        self._temperature, self._seed = temperature, seed
+        self._temperature = temperature
         self._max_repairs, self._proposals, self._max_listed = max_repairs, proposals, max_listed
         self._answer_tokens, self._context_tokens = answer_tokens, context_tokens
         self._prices = find_prices(usd_per_million)
@@ -123,27 +114,7 @@ class OpenAIGenerator(BaseGenerator):
             sleep=sleep,
             clock=clock,
         )
-        self._endpoint = RecordedEndpoint(endpoint, self._prices, AnswerCache() if cache else None)
-
-    def check(self, limits: Limits) -> None:
-        """See that the prices are known where dollars are limited, and that the endpoint is there.
-
-        Raises:
-            UserError: One of them is not so.
-        """
-        self._endpoint.check(limits)
-
-    def begin(self, folder: Path, limits: Limits) -> None:
-        """Write every exchange to ``exchanges.sqlite`` in a run directory, and keep to the run's limits.
-
-        Raises:
-            UserError: The file cannot be used.
-        """
-        self._endpoint.begin(folder, limits)
-
-    def usage(self) -> Usage:
-        """What the run cost so far."""
-        return self._endpoint.usage
+        super().__init__(RecordedEndpoint(endpoint, self._prices, AnswerCache() if cache else None), seed)
 
     def preview(self, request: Request) -> Preview:
         """The first question of a request, and what it may cost; nothing is asked.
@@ -161,15 +132,6 @@ class OpenAIGenerator(BaseGenerator):
         cost = self._prices.cost(read, written) if self._prices else None
         questions = min(request.count, self._proposals) * (self._max_repairs + 1)
         return Preview(tuple(task.messages), read, written, cost, questions)
-
-    def propose(self, request: Request) -> list[Proposal]:
-        """Ask for up to ``proposals`` changes, each told of those before it.
-
-        Raises:
-            LimitReached: A limit of the run left no room for the first of them.
-            UserError: The endpoint cannot be used, all its answers are empty, or the prompt is too long.
-        """
-        return list(self.stream(request))
 
     def stream(self, request: Request) -> Iterator[Proposal]:
         """What :meth:`propose` gives, answer by answer.
@@ -195,13 +157,6 @@ class OpenAIGenerator(BaseGenerator):
             attempt = Attempt(told, failure=proposal.failure)
             request = replace(request, history=(*request.history, attempt))
 
-    def close(self) -> None:
-        """Close the log and the connections to the endpoint."""
-        self._endpoint.close()
-
-    def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place) % LARGEST_SEED
-
     def _propose_one(self, request: Request, context: EditContext, seed: int) -> Proposal:
         try:
             task = self._task(request, context, seed)
@@ -210,7 +165,7 @@ class OpenAIGenerator(BaseGenerator):
         check_size(task.messages, self._context_tokens)
         messages, silent, candidate = task.messages, True, len(request.history) + 1
         for repair in range(self._max_repairs + 1):
-            answer, number = self._endpoint.ask(
+            answer, number = self._model.ask(
                 messages,
                 candidate,
                 temperature=self._temperature,
@@ -223,14 +178,14 @@ class OpenAIGenerator(BaseGenerator):
                 return _read(task, answer)
             except EditError as error:
                 failure = error.failure
-                self._endpoint.fail(number, failure)
+                self._model.fail(number, failure)
             if repair < self._max_repairs:
                 messages = repair_messages(task.messages, answer.text, failure, self._context_tokens)
         if silent:
             count = self._max_repairs + 1
             raise UserError(
-                f"{self._endpoint.endpoint.name} answered {count} times with an empty message: check that "
-                f"--model {self._endpoint.endpoint.model} is a model for chat"
+                f"{self._model.endpoint.name} answered {count} times with an empty message: check that "
+                f"--model {self._model.endpoint.model} is a model for chat"
             )
         repairs = f" (after {self._max_repairs} repairs)" if self._max_repairs else ""
         told = Failure(failure.kind, one_line(failure.message) + repairs, failure.line)

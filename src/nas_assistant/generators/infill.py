@@ -10,15 +10,8 @@ from typing import Any, ClassVar
 
 from nas_assistant.edits import EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators._base import (
-    BaseGenerator,
-    LimitReached,
-    Limits,
-    Preview,
-    Proposal,
-    Request,
-    Usage,
-)
+from nas_assistant.generators._asking import AskingGenerator
+from nas_assistant.generators._base import LimitReached, Preview, Proposal, Request
 from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._fills import read_fill
 from nas_assistant.generators._gaps import Gaps
@@ -28,7 +21,7 @@ from nas_assistant.generators._marks import STYLES, Style
 from nas_assistant.generators._model_files import KNOWN_MODELS, find_model
 from nas_assistant.generators._model_process import LLAMA_CPP, TRANSFORMERS, ModelFault
 from nas_assistant.generators._prompts import count_tokens, one_line
-from nas_assistant.generators._ranges import LARGEST_SEED, check_range
+from nas_assistant.generators._ranges import check_range
 from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._spans import Span, name_of
 
@@ -46,7 +39,7 @@ _RANGES = {
 }
 
 
-class InfillGenerator(BaseGenerator):
+class InfillGenerator(AskingGenerator):
     """Masks the spans whose relevance is negative and has a model fill them (Mishra 2023, section 2.2).
 
     The model sees the file with the relevance of each layer behind its line, and gaps in place of the calls
@@ -99,7 +92,7 @@ class InfillGenerator(BaseGenerator):
         given = locals()
         for name, (low, high) in _RANGES.items():
             check_range("infill", name, given[name], low, high)
-        self._temperature, self._seed, self._tries = temperature, seed, tries
+        self._temperature, self._tries = temperature, tries
         self._proposals, self._max_spans, self._answer_tokens = proposals, max_spans, answer_tokens
         path, engine = _find(model)
         self._local = LocalModel(
@@ -112,31 +105,7 @@ class InfillGenerator(BaseGenerator):
             settings={"marks": {style.name: style.marks for style in STYLES.values()}},
             remedy="raise it if the model reads that much, or give a shorter model file",
         )
-        self._model = RecordedEndpoint(self._local, _FREE, AnswerCache() if cache else None)
-
-    def check(self, limits: Limits) -> None:
-        """See that the limits can be kept.
-
-        Raises:
-            UserError: They cannot.
-        """
-        self._model.check(limits)
-
-    def begin(self, folder: Path, limits: Limits) -> None:
-        """Write every exchange to ``exchanges.sqlite`` in a run directory, and keep to the run's limits.
-
-        Raises:
-            UserError: The file cannot be used.
-        """
-        self._model.begin(folder, limits)
-
-    def usage(self) -> Usage:
-        """What the run read and wrote so far."""
-        return self._model.usage
-
-    def close(self) -> None:
-        """End the model's process and close the log."""
-        self._model.close()
+        super().__init__(RecordedEndpoint(self._local, _FREE, AnswerCache() if cache else None), seed)
 
     def preview(self, request: Request) -> Preview:
         """The first prompt of a request; nothing is asked, but the model is loaded to see its marks.
@@ -151,16 +120,6 @@ class InfillGenerator(BaseGenerator):
         message = {"role": "user", "content": gaps.prompt(self._style(), [])}
         questions = min(request.count, self._proposals) * self._max_spans * self._tries
         return Preview((message,), count_tokens([message]), self._answer_tokens, 0.0, questions)
-
-    def propose(self, request: Request) -> list[Proposal]:
-        """Fill gaps for up to ``proposals`` changes.
-
-        Raises:
-            LimitReached: A limit of the run left no room for the first of them.
-            UserError: The model cannot be loaded, fails again and again or cannot fill, or the prompt is too
-                long.
-        """
-        return list(self.stream(request))
 
     def stream(self, request: Request) -> Iterator[Proposal]:
         """What :meth:`propose` gives, fill by fill.
@@ -182,9 +141,6 @@ class InfillGenerator(BaseGenerator):
             yield proposal
             told.update(proposal.explanation)
 
-    def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place * self._tries) % LARGEST_SEED
-
     def _style(self) -> Style:
         known = self._local.ready().get("marks") or ()
         for name in known:
@@ -201,7 +157,7 @@ class InfillGenerator(BaseGenerator):
         Raises:
             EditError: A gap could not be filled.
         """
-        gaps = Gaps(request, self._draw(request, place), self._max_spans)
+        gaps = Gaps(request, self._draw(request, place * self._tries), self._max_spans)
         style = self._style()
         fills: list[str] = []
         while len(fills) < len(gaps.spans):
@@ -226,7 +182,7 @@ class InfillGenerator(BaseGenerator):
                     [message],
                     len(request.history) + place + 1,
                     temperature=self._temperature,
-                    seed=(self._draw(request, place) + sample) % LARGEST_SEED,
+                    seed=self._draw(request, place * self._tries + sample),
                     max_tokens=self._answer_tokens,
                     extra_body=more,
                 )

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from nas_assistant.edits import EditContext, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators._base import (
-    BaseGenerator,
-    LimitReached,
-    Limits,
-    Preview,
-    Proposal,
-    Request,
-    Usage,
-)
+from nas_assistant.generators._asking import AskingGenerator
+from nas_assistant.generators._base import LimitReached, Preview, Proposal, Request
 from nas_assistant.generators._cache import AnswerCache
 from nas_assistant.generators._chat import Answer, Endpoint
 from nas_assistant.generators._grammar import Offer, longest_answer, make_offer, operations_grammar
@@ -33,7 +25,7 @@ from nas_assistant.generators._prompts import (
     one_line,
     repair_messages,
 )
-from nas_assistant.generators._ranges import LARGEST_SEED, check_range
+from nas_assistant.generators._ranges import check_range
 from nas_assistant.generators._recorded import AnyEndpoint, RecordedEndpoint
 from nas_assistant.generators._tasks import Task, operations_task, search_replace_task, whole_file_task
 from nas_assistant.generators._templates import Format, find_prompt
@@ -52,7 +44,7 @@ _RANGES = {
 }
 
 
-class LlamaCppGenerator(BaseGenerator):
+class LlamaCppGenerator(AskingGenerator):
     """Asks a local language model for changes (Mishra 2023, section 2.2, Algorithm 3).
 
     Any GGUF file runs in a process of its own, so that neither a crash nor a hang of the native library takes
@@ -120,7 +112,7 @@ class LlamaCppGenerator(BaseGenerator):
             check_range("llama_cpp", name, given[name], low, high)
         self._prompt = find_prompt(prompt, format) if prompt is not None else None
         self._format: Format = self._prompt.format if self._prompt else format or "operations"
-        self._temperature, self._seed, self._vary = temperature, seed, vary_operations
+        self._temperature, self._vary = temperature, vary_operations
         self._max_repairs, self._proposals, self._max_listed = max_repairs, proposals, max_listed
         self._answer_tokens, self._context_tokens = answer_tokens, context_tokens
         self._remote = bool(base_url)
@@ -130,27 +122,7 @@ class LlamaCppGenerator(BaseGenerator):
         else:
             path = find_model(model)
             asked = LocalModel(path, context_tokens=context_tokens, threads=threads, timeout=timeout)
-        self._model = RecordedEndpoint(asked, _FREE, AnswerCache() if cache else None)
-
-    def check(self, limits: Limits) -> None:
-        """See that a server that is to be asked is there.
-
-        Raises:
-            UserError: It is not.
-        """
-        self._model.check(limits)
-
-    def begin(self, folder: Path, limits: Limits) -> None:
-        """Write every exchange to ``exchanges.sqlite`` in a run directory, and keep to the run's limits.
-
-        Raises:
-            UserError: The file cannot be used.
-        """
-        self._model.begin(folder, limits)
-
-    def usage(self) -> Usage:
-        """What the run read and wrote so far."""
-        return self._model.usage
+        super().__init__(RecordedEndpoint(asked, _FREE, AnswerCache() if cache else None), seed)
 
     def preview(self, request: Request) -> Preview:
         """The first question of a request; nothing is asked.
@@ -169,15 +141,6 @@ class LlamaCppGenerator(BaseGenerator):
         check_size(task.messages, self._context_tokens)
         questions = min(request.count, self._proposals) * (1 if task.changes else self._max_repairs + 1)
         return Preview(tuple(task.messages), count_tokens(task.messages), most, 0.0, questions)
-
-    def propose(self, request: Request) -> list[Proposal]:
-        """Ask for up to ``proposals`` changes.
-
-        Raises:
-            LimitReached: A limit of the run left no room for the first of them.
-            UserError: The model cannot be loaded or asked, fails again and again, or the prompt is too long.
-        """
-        return list(self.stream(request))
 
     def stream(self, request: Request) -> Iterator[Proposal]:
         """What :meth:`propose` gives, answer by answer.
@@ -198,13 +161,6 @@ class LlamaCppGenerator(BaseGenerator):
         except LimitReached:
             if not found:
                 raise
-
-    def close(self) -> None:
-        """End the model's process and close the log."""
-        self._model.close()
-
-    def _draw(self, request: Request, place: int) -> int:
-        return (self._seed + request.seed + place) % LARGEST_SEED
 
     def _choose(self, request: Request, context: EditContext) -> Iterator[Proposal]:
         """Sample choices among one listing."""
