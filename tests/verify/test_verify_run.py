@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from assistant.helpers import RandomEdits, make_predictor
 
-from nas_assistant.assistant import improve
+from nas_assistant.assistant import RunDirectory, improve
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Sandbox
 from nas_assistant.verify import LabelStore, Recipe, read_contenders, verify_run
@@ -73,6 +74,15 @@ def test_the_candidates_of_a_run_are_trained_and_the_winner_is_verified(
     assert rungs == {"digits-1of3", "digits-3"}
     again = verify_run(run_dir, store=None, **settings)  # type: ignore[arg-type]
     assert [one.accuracies for one in again.standings] == [one.accuracies for one in found.standings]
+
+
+def test_what_the_evidence_chose_is_trained_first(run_dir: Path) -> None:
+    predictor = make_predictor()
+    last = read_contenders(run_dir, 5, predictor=predictor)[-1].number
+    with closing(RunDirectory(run_dir)) as run:
+        run.log("chosen", candidate=last)
+        (run_dir / "best.diff").touch()
+    assert [one.number for one in read_contenders(run_dir, 1, predictor=predictor)] == [0, last]
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class Contest:
 def read_contenders(
     run_dir: str | Path, top: int, *, predictor: Predictor | None = None, checkpoint: str | Path | None = None
 ) -> tuple[Contender, ...]:
-    """The user's own model and the candidates of a run that the predictor puts highest.
+    """The user's own model, the run's best, and further candidates as the predictor ranks them.
 
     Args:
         run_dir: The folder of a run of ``improve``.
@@ -164,7 +164,7 @@ def read_contenders(
     with closing(RunDirectory(run_dir)) as run:
         record = read_run(run)
         valid = [one for one in record.candidates if one.failure is None and one.accuracy is not None]
-        valid.sort(key=lambda one: (-(one.trusted_gain or 0.0), one.number))
+        valid.sort(key=lambda one: (one.number != record.best, -(one.trusted_gain or 0.0), one.number))
         numbers = [0, *(one.number for one in valid[:top])]
         texts = [record.source, *(run.read_source(number) for number in numbers[1:])]
         graphs = [record.graph(number) for number in numbers]
