@@ -160,5 +160,6 @@ def test_what_reads_no_images_is_told(tmp_path: Path, checkpoint: Path, run: Run
         "from torch import nn\n\n"
         "model = nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(128, 2))\n"
     )
-    result = run("predict", path, "--checkpoint", checkpoint)
-    assert result.exit_code == 0 and "an input of shape 16 is no image" in result.stderr
+    for command in (("predict", path), ("compare", path, path)):
+        result = run(*command, "--checkpoint", checkpoint)
+        assert result.exit_code == 0 and result.stderr.count("an input of shape 16 is no image") == 1

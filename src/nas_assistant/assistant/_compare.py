@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._models import load_predictor
+from nas_assistant.assistant._notes import scope_notes
 from nas_assistant.graphs import ComputationalGraph, Node, WeightedNode
 from nas_assistant.sources import Inspection, Sandbox, inspect_model
 
@@ -60,6 +61,13 @@ class Comparison:
     def same(self) -> bool:
         """Whether both are the same network."""
         return self.before.graph.hash == self.after.graph.hash
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to announce of either, each once."""
+        both = (self.before, self.after)
+        told = [note for one in both for note in (*one.notes, *scope_notes(one.graph))]
+        return tuple(dict.fromkeys(told))
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as plain JSON data."""

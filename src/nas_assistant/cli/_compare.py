@@ -25,7 +25,7 @@ def compare(
 
     shape = parse_shape(input_shape)
     found = compare_models(first, second, entry=entry, data=data, input_shape=shape, checkpoint=checkpoint)
-    print_notes(dict.fromkeys((*found.before.notes, *found.after.notes)))
+    print_notes(found.notes)
     if as_json:
         print_json(found.to_json())
         return
