@@ -23,7 +23,8 @@ LEMUR = (
     "rl-init-01292a4c007c76e9c5ae269970dbad26",
     "AirNext-1c889567-e226-44b8-9ced-2cbb8ad0a561",
 )
-ENTRY = "Net((1, 3, 32, 32), (10,), {'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2, 'batch': 64}, 'cpu')"
+SETTINGS = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "batch": 64, "transform": "norm_32"}
+ENTRY = f"Net((1, 3, 32, 32), (10,), {SETTINGS}, 'cpu')"
 
 
 def lemur_files(folder: Path) -> list[Path]:
