@@ -18,13 +18,14 @@ from ensemble import FAMILIES, make_pool
 from proxies import PUBLISHED, read_reference
 from rich.progress import track
 
+from nas_assistant.assistant._evidence import SIZE
 from nas_assistant.evidence import PREDICTOR, Pool, Stacker
 from nas_assistant.families import find_data_root, get_family
 from nas_assistant.families.nb201 import NB201Cell
 from nas_assistant.predictors import Predictor
 
 PROXIES = ("params", "flops", "synflow", "naswot")
-NEIGHBOURS, SHORTLIST, MOST_STEPS = 16, 8, 2
+NEIGHBOURS, MOST_STEPS = 16, 2
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
         gains.setdefault("a blind draw", []).append(accuracies[1:].mean() - accuracies[0])
         for name, predictor in predictors.items():
             predicted = np.asarray([one.accuracy for one in predictor.predict_many(graphs)])
-            listed = np.unique([0, *np.argsort(-predicted)[:SHORTLIST]])
+            listed = np.unique([0, *np.argsort(-predicted)[:SIZE]])
             pool = Pool({PREDICTOR: predicted[listed], **{n: v[listed] for n, v in values.items()}})
             scores = {"predictor": predicted[listed], **{n: s.score(pool) for n, s in stackers.items()}}
             for kind, score in scores.items():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -39,6 +40,23 @@ class Net(nn.Module):
         x = self.conv2(self.act1(self.conv1(x)))
         return self.head(self.pool(x).flatten(1))
 '''
+
+
+DATA = """\
+import torch
+from torch.utils.data import TensorDataset
+
+torch.manual_seed(0)
+data = TensorDataset(torch.rand({count}, 3, 16, 16), torch.arange({count}) % 4)
+bare = TensorDataset(torch.rand(4, 3, 16, 16))
+"""
+
+
+def write_data(model: Path, count: int) -> Path:
+    """A file beside a model with so many labelled images, ``data``, and four without labels, ``bare``."""
+    path = model.with_name("data.py")
+    path.write_text(DATA.format(count=count))
+    return path
 
 
 class RandomEdits(BaseGenerator):

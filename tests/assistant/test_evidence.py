@@ -16,23 +16,12 @@ from nas_assistant.evidence import PREDICTOR, Stacker, load_stacker
 from nas_assistant.predictors import Predictor
 from nas_assistant.proxies import Fault, FaultKind, Score
 
-from .helpers import RandomEdits
-
-DATA = """\
-import torch
-from torch.utils.data import TensorDataset
-
-torch.manual_seed(0)
-data = TensorDataset(torch.rand(80, 3, 16, 16), torch.arange(80) % 4)
-bare = TensorDataset(torch.rand(4, 3, 16, 16))
-"""
+from .helpers import RandomEdits, write_data
 
 
 @pytest.fixture
 def data(model: Path) -> str:
-    path = model.with_name("data.py")
-    path.write_text(DATA)
-    return f"{path}:data"
+    return f"{write_data(model, 80)}:data"
 
 
 def _improve(model: Path, data: str, predictor: Predictor, **more: Any) -> Result:

@@ -8,23 +8,12 @@ from nas_assistant.assistant import improve, report_model
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
 
-from .helpers import RandomEdits
-
-DATA = """\
-import torch
-from torch.utils.data import TensorDataset
-
-torch.manual_seed(0)
-data = TensorDataset(torch.rand(40, 3, 16, 16), torch.arange(40) % 4)
-bare = TensorDataset(torch.rand(4, 3, 16, 16))
-"""
+from .helpers import RandomEdits, write_data
 
 
 @pytest.fixture
 def data(model: Path) -> Path:
-    path = model.with_name("data.py")
-    path.write_text(DATA)
-    return path
+    return write_data(model, 40)
 
 
 def test_a_report_with_the_users_data(model: Path, data: Path, tmp_path: Path, predictor: Predictor) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._proxies import score_file
 from nas_assistant.errors import ModelError
-from nas_assistant.evidence import KINDS, PREDICTOR, Pool, Stacker, load_stacker
+from nas_assistant.evidence import PREDICTOR, Pool, Stacker, load_stacker
 from nas_assistant.proxies import Score, get_proxy
 
 if TYPE_CHECKING:
@@ -102,7 +102,6 @@ class Jury:
     """
 
     def __init__(self, search: Search, sandbox: Sandbox) -> None:
-        assert search.options.evidence in KINDS and search.options.evidence != PREDICTOR
         self._search = search
         self._stacker = load_stacker(search.options.evidence)
         self._proxies = [name for name in self._stacker.weights if name != PREDICTOR]
@@ -136,10 +135,10 @@ class Jury:
             for entry in listed
             if entry.number not in self._scores
         }
-        search.report_weighing(len(listed) - len(waiting), len(listed))
+        search.report(search.iterations, 0, weighed=(len(listed) - len(waiting), len(listed)))
         for done, (number, scores) in enumerate(waiting.items(), start=1 + len(listed) - len(waiting)):
             self._keep(number, scores.result())
-            search.report_weighing(done, len(listed))
+            search.report(search.iterations, 0, weighed=(done, len(listed)))
         fit = [entry for entry in listed if self._scores[entry.number]]
         return self._rank(fit) if fit else None
 
@@ -149,9 +148,7 @@ class Jury:
         def work(sandbox: Sandbox) -> list[Score] | None:
             try:
                 return self._score(source, sandbox)
-            except (
-                ModelError
-            ):  # it was built before, so this is of the proxies; the others can still be ranked
+            except ModelError:  # of the proxies, since it was built before; the others can still be ranked
                 return None
 
         return work

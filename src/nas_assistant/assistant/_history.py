@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,11 @@ class Candidate:
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"not a candidate's record ({error})") from error
+
+
+def best_of(candidates: Iterable[Candidate]) -> int:
+    """Number of the candidate that the search holds for the best; 0 is the user's own model."""
+    return max((entry.number for entry in candidates if entry.best), default=0)
 
 
 def failure_to_json(failure: Failure) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_assistant.assistant._costs import Front, make_front
 from nas_assistant.assistant._header import strip_header
-from nas_assistant.assistant._history import Candidate
+from nas_assistant.assistant._history import Candidate, best_of
 from nas_assistant.assistant._run import BEST_DIFF, ORIGINAL, SOURCE, RunDirectory, read_config
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
@@ -110,7 +110,7 @@ def _best(events: Sequence[dict[str, Any]], candidates: Sequence[Candidate]) -> 
             return int(event["candidate"])
         if event["event"] == "checked":
             break
-    return max((entry.number for entry in candidates if entry.best), default=0)
+    return best_of(candidates)
 
 
 def _source(folder: Path, config: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from nas_assistant.assistant._bandit import choose_generator
 from nas_assistant.assistant._check import Checker, seen_before
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
-from nas_assistant.assistant._history import Candidate
+from nas_assistant.assistant._history import Candidate, best_of
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._pool import SandboxPool
 from nas_assistant.assistant._rounds import Best, Progress, Round, iteration_seed
@@ -120,7 +120,7 @@ class Search:
                 candidate = Candidate.from_json(event["candidate"])
                 graph = run.read_graph(candidate.number) if candidate.failure is None else None
                 self._remember(candidate, run.read_source(candidate.number), graph)
-        self.take(max((entry.number for entry in self.history if entry.best), default=0))
+        self.take(best_of(self.history))
 
     def take(self, number: int, remarks: tuple[str, ...] = ()) -> None:
         """Make a candidate the best, and write it down; 0, the user's own, leaves no file.
@@ -240,7 +240,7 @@ class Search:
         ]
 
     def _round(self, iteration: int, pool: SandboxPool) -> None:
-        self._report(iteration, 0)
+        self.report(iteration, 0)
         self._check_time()
         if iteration > self.iterations:
             round_ = self.next_round()
@@ -331,7 +331,7 @@ class Search:
         if best is not None:
             self.best = best
             self._write_best()
-        self._report(round_.iteration, proposed - round_.first + 1, candidate)
+        self.report(round_.iteration, proposed - round_.first + 1, candidate)
 
     def _predict(self, candidate: Candidate, graph: ComputationalGraph) -> tuple[Candidate, Prediction]:
         prediction = self.predictor.predict(graph)
@@ -370,17 +370,14 @@ class Search:
     def _write_best(self) -> None:
         self.run_directory.write_best(self.best_source(), self.diff())
 
-    def report_weighing(self, done: int, total: int) -> None:
-        """Tell how many of the best candidates were scored."""
-        self._report(self.iterations, 0, weighed=(done, total))
-
-    def _report(
+    def report(
         self,
         iteration: int,
         proposed: int,
         candidate: Candidate | None = None,
         weighed: tuple[int, int] | None = None,
     ) -> None:
+        """Tell how far the run is; see :class:`Progress`."""
         if self._progress is not None:
             self._progress(
                 Progress(
