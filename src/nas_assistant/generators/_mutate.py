@@ -32,9 +32,9 @@ _TRIES = 40
 class MutateGenerator(BaseGenerator):
     """Draws an operation, then a layer for it, one to three times a proposal.
 
-    The operation is drawn first, and one that was drawn often less, so that proposals differ; the layer by
-    its relevance (Mishra 2023, section 2.2): layers that hurt for an operation that takes away or replaces,
-    layers that help for one that adds. It needs no model and no network.
+    The operation is drawn first, one that the round has already less often, so that proposals differ; then
+    the layer by its relevance (Mishra 2023, section 2.2): layers that hurt for an operation that takes away
+    or replaces, layers that help for one that adds. It needs no model and no network.
 
     Args:
         guidance: ``relevance``; or the controls ``shuffled`` (the same weights, dealt out to layers at
@@ -146,8 +146,6 @@ class _Sampler:
         for change in legal:
             if change.edit.describe() not in failed:
                 self._legal[change.edit.operation].append(change)
-        for attempt in request.history:
-            self._uses.update({line.partition(" ")[0] for line in attempt.edits})
 
     def draw(self, count: int) -> list[Change]:
         """Up to ``count`` changes of different operations that go together and fit the constraints."""
