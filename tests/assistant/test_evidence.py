@@ -69,6 +69,18 @@ def test_a_run_that_goes_on_asks_for_no_score_twice(
     assert scored == [model.read_text()]
 
 
+def test_a_finished_run_can_be_asked_for_other_evidence(
+    model: Path, data: str, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _improve(model, data, predictor)
+    assert first.shortlist is None
+    _weights(monkeypatch, params=1.0)
+    again = _improve(model, data, predictor, evidence="proxies", own_accuracy=0.4, resume=True)
+    assert again.history == first.history
+    assert again.shortlist is not None and again.shortlist.evidence == "proxies"
+    assert again.own_data is not None
+
+
 def _fake_scores(monkeypatch: pytest.MonkeyPatch, own: Score, other: Score, text: str) -> None:
     def score(*args: Any, source: str, **options: Any) -> Any:
         return SimpleNamespace(scores=[own if source == text else other])

@@ -17,7 +17,7 @@ FAMILIARITY_MARGIN = 0.1
 SEARCHES = ("population", "chain")
 DEFAULT_SEARCH = "chain"
 _LIMITS = ("max_tokens", "max_usd", "max_seconds")
-_CHANGEABLE = ("max_iterations", "workers", *_LIMITS)
+_CHANGEABLE = ("max_iterations", "workers", "evidence", "own_accuracy", *_LIMITS)
 _OPTIONS = {"objectives": "objective"}
 _GENERATOR_CHANGEABLE = frozenset({"timeout", "usd_per_million", "cache"})
 
