@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from nas_assistant.assistant._notes import growth_notes
+from pathlib import Path
+
+from nas_assistant.assistant._notes import elsewhere_notes, growth_notes
 from nas_assistant.generators import Constraints
+from nas_assistant.graphs import ComputationalGraph, Location, Operation, WeightedNode
 
 
 def test_a_much_larger_model_is_told() -> None:
@@ -13,3 +16,18 @@ def test_a_much_larger_model_is_told() -> None:
     assert not growth_notes((1_000, 1_400), (10, 12), Constraints())
     assert not growth_notes((1_000, 2_000), (10, 40), Constraints(max_parameters=3_000))
     assert not growth_notes((0, 100), (0, 0), Constraints())
+
+
+def test_layers_of_other_files_are_told() -> None:
+    def layer(number: int, file: str) -> WeightedNode:
+        return WeightedNode(
+            id=number, op=Operation.CONV, weight_shape=(3, 3, 8, 8), layer=str(number),
+            created=Location(f"/home/user/{file}", 1), inputs=tuple(range(number)[-1:]),
+        )  # fmt: skip
+
+    graph = ComputationalGraph([layer(0, "model.py"), layer(1, "blocks.py"), layer(2, "blocks.py")])
+    (note,) = elsewhere_notes(graph, Path("/home/user/model.py"))
+    assert note.startswith(
+        "2 of 3 layers with weights are created in blocks.py, and no other file than model.py"
+    )
+    assert not elsewhere_notes(ComputationalGraph([layer(0, "model.py")]), Path("/home/user/model.py"))

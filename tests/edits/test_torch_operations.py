@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 
@@ -268,6 +270,27 @@ def test_on_blocks_and_lists(
 ) -> None:
     operation, layer, arguments = wanted
     assert torch_bench(BLOCKS).edited(operation, layer, **arguments) == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "name"), [("from own.parts import Block", "Block"), ("import own.parts as parts", "parts.Block")]
+)
+def test_blocks_of_another_file(
+    torch_bench: Callable, monkeypatch: pytest.MonkeyPatch, line: str, name: str
+) -> None:
+    start, end = BLOCKS.index("class Block"), BLOCKS.index("def stage")
+    imports, block, rest = BLOCKS[:start], BLOCKS[start:end], BLOCKS[end:]
+    package, module = ModuleType("own"), ModuleType("own.parts")
+    exec(compile(imports + block, "/home/user/own/parts.py", "exec"), module.__dict__)
+    package.parts = module  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own", package)
+    monkeypatch.setitem(sys.modules, "own.parts", module)
+    bench = torch_bench(imports + line + "\n\n\n" + rest.replace("Block(", name + "("))
+    for (operation, layer, arguments), lines in BLOCKS_GOLDEN:
+        if operation in ("change_repeats", "scale_width", "repeat_layer"):
+            wanted = [one.replace("Block(", name + "(") for one in lines]
+            found = None if operation == "scale_width" else layer
+            assert bench.edited(operation, found, **arguments) == wanted
 
 
 def test_every_operation_has_a_golden_edit() -> None:

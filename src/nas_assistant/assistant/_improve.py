@@ -19,7 +19,7 @@ from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
-from nas_assistant.assistant._notes import growth_notes, idle_notes, scope_notes
+from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, idle_notes, scope_notes
 from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, Options
 from nas_assistant.assistant._own_data import with_own_data
 from nas_assistant.assistant._pool import SandboxPool, default_workers
@@ -308,7 +308,8 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         search.restore()
         stopped = "interrupted"
     idle = idle_notes(search.options.generator, search.iterations, len(search.history))
-    notes = (*notes, *original.notes, *scope_notes(original.graph), *idle)
+    elsewhere = elsewhere_notes(original.graph, search.checker.path)
+    notes = (*notes, *original.notes, *scope_notes(original.graph), *elsewhere, *idle)
     if jury is not None and shortlist is None and search.best.number:
         notes = (*notes, "the predictor alone chose the best: the run ended before the others were scored")
     result = replace(_result(search, stopped, notes), shortlist=shortlist)

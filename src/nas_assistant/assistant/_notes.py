@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
 
 _MUCH_LARGER = 1.5
+_MOST_FILES = 3
 
 
 def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
@@ -17,6 +20,20 @@ def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
     return (
         f"an input of shape {text} is no image: the predictor knows image classifiers alone, and its "
         "accuracy says little here",
+    )
+
+
+def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:
+    """What a run cannot change, where other files create layers."""
+    files = {node.layer: Path(node.created.file) for node in graph.weighted_nodes if node.created}
+    others = [file for file in files.values() if file.resolve() != path.resolve()]
+    if not others:
+        return ()
+    names = sorted({file.name for file in others})
+    told = ", ".join(names[:_MOST_FILES]) + (", …" if len(names) > _MOST_FILES else "")
+    return (
+        f"{len(others)} of {len(files)} layers with weights are created in {told}, and no other file than "
+        f"{path.name} is changed: what is to be improved has to stand there",
     )
 
 

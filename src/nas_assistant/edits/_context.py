@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -140,6 +141,26 @@ class EditContext:
         return tuple(
             LayerCall(call, kinds[call], tuple(nodes[call]), bind(call, kinds[call])) for call in ordered
         )
+
+    @cached_property
+    def elsewhere(self) -> tuple[Node, ...]:
+        """The nodes whose layers other files create."""
+        return tuple(node for node in self.graph if node.created and node.created.file != self.file)
+
+    def builds(self, call: cst.Call) -> bool:
+        """Whether a call is of a function or class of this file, or of another file that creates layers."""
+        name = dotted(call.func)
+        if name.rpartition(".")[2] in self.imports.defined:
+            return True
+        module = self.imports.full(name).rpartition(".")[0].strip(".").replace(".", "/")
+        imported = name.partition(".")[0] in self.imports.names
+        return imported and any(f"/{module}/" in f"{path}/" for path in self._other_files)
+
+    @cached_property
+    def _other_files(self) -> frozenset[str]:
+        """Paths of the other files that create layers, without their endings."""
+        places = [node.created for node in self.elsewhere if node.created]
+        return frozenset(PurePath(place.file).with_suffix("").as_posix() for place in places)
 
     @cached_property
     def unused_layers(self) -> tuple[LayerCall, ...]:

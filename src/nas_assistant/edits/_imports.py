@@ -42,9 +42,9 @@ class Imports:
                 else:
                     root = name.partition(".")[0]
                     self.names[root] = root
-        elif isinstance(part, cst.ImportFrom) and part.module is not None and not part.relative:
+        elif isinstance(part, cst.ImportFrom):
             self._last = statement
-            module = dotted(part.module)
+            module = "." * len(part.relative) + (dotted(part.module) if part.module is not None else "")
             if isinstance(part.names, cst.ImportStar):
                 self.stars.add(module)
                 return

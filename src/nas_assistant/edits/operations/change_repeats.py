@@ -76,7 +76,7 @@ def _count_name(context: EditContext, node: cst.Integer) -> str:
             names = parameter_names(context, call)
             position = list(call.args).index(parent)
             name = names[position] if position < len(names) else ""
-        return f"{dotted(call.func)}({name})" if _NAME.search(name) and _known(context, call) else ""
+        return f"{dotted(call.func)}({name})" if _NAME.search(name) and context.builds(call) else ""
     if isinstance(parent, cst.Param) and parent.default is holder:
         return parent.name.value if _NAME.search(parent.name.value) else ""
     if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
@@ -86,11 +86,6 @@ def _count_name(context: EditContext, node: cst.Integer) -> str:
         name = dotted(parent.target)
         return name if _NAME.search(name.rpartition(".")[2]) else ""
     return ""
-
-
-def _known(context: EditContext, call: cst.Call) -> bool:
-    name = dotted(call.func)
-    return name.rpartition(".")[2] in context.imports.defined
 
 
 def _builds(context: EditContext, call: cst.Call) -> bool:
@@ -109,8 +104,6 @@ def _builds(context: EditContext, call: cst.Call) -> bool:
     if any(start <= tree.span(layer.call)[0] < end for layer in context.layers):
         return True
     return any(
-        isinstance(node, cst.Call)
-        and start <= tree.span(node)[0] < end
-        and dotted(node.func).rpartition(".")[2] in context.imports.defined
+        isinstance(node, cst.Call) and start <= tree.span(node)[0] < end and context.builds(node)
         for node in tree.nodes(cst.Call)
     )

@@ -11,7 +11,6 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._source import dotted
-from nas_assistant.edits.operations._helpers import definition
 from nas_assistant.edits.operations._text import Written, is_normalised, is_output, norm, relu
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
@@ -28,7 +27,7 @@ class RepeatLayer(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Layers with equal input and output shapes, and the file's own blocks used as attributes."""
+        """Layers with equal input and output shapes, and blocks used as attributes."""
         for layer in context.layers:
             if layer.kind.role not in ("conv", "dense", "separable") or is_output(context, layer):
                 continue
@@ -82,7 +81,7 @@ class RepeatLayer(BaseEditOperation):
                 continue
             call = assign.value
             name = place_of(context, call).name
-            if not name or not isinstance(definition(context, call), cst.ClassDef | cst.FunctionDef):
+            if not name or not context.builds(call):
                 continue
             owner = context.tree.enclosing(call, cst.ClassDef)
             if not isinstance(owner, cst.ClassDef) or owner.name.value != context.graph.name:

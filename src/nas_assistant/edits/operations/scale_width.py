@@ -14,7 +14,7 @@ from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._helpers import parameter_names
 from nas_assistant.edits.operations._width import rounded
-from nas_assistant.graphs import Node, Operation
+from nas_assistant.graphs import Node, Operation, WeightedNode
 
 _LEAST = 8
 _NOT_CHANNELS = re.compile(
@@ -69,7 +69,7 @@ class ScaleWidth(BaseEditOperation):
                 )
 
     def _widths(self, context: EditContext) -> dict[int, list[Node]]:
-        """Widths of layers whose number of channels is not written in their own call."""
+        """Widths of layers whose number of channels is not written in their own call in this file."""
         fixed = {context.graph.input_shape[:1], context.graph.output_shape[:1]}
         found: dict[int, list[Node]] = defaultdict(list)
         for layer in context.layers:
@@ -81,6 +81,10 @@ class ScaleWidth(BaseEditOperation):
                 free = context.channels.group(node) is not None  # Widen knows better
                 if width and width[0] >= _LEAST and width not in fixed and not free:
                     found[width[0]].append(node)
+        for node in context.elsewhere:
+            width = node.output_shape[:1]
+            if isinstance(node, WeightedNode) and width and width[0] >= _LEAST and width not in fixed:
+                found[width[0]].append(node)
         return found
 
     def _summed(self, context: EditContext, width: int) -> bool:
@@ -157,7 +161,7 @@ def _argument(context: EditContext, argument: cst.Arg) -> bool:
     last = name.rpartition(".")[2]
     if last in ("append", "extend", "list", "tuple", "int", "enumerate", "zip", "max", "min"):
         return True
-    if last not in context.imports.defined:
+    if not context.builds(call):
         return False
     if argument.keyword is not None:
         return not _NOT_CHANNELS.search(argument.keyword.value)
