@@ -46,6 +46,12 @@ def test_relevance_prints_a_table(model: Path, checkpoint: Path, run: Run) -> No
     assert result.exit_code == 0 and "global_avg_pool" in result.stdout
 
 
+def test_relevance_names_the_other_files_that_create_layers(model: Path, checkpoint: Path, run: Run) -> None:
+    model.with_name("whole.py").write_text("from model import Net\n\nnet = Net()\n")
+    result = run("relevance", model.with_name("whole.py"), "--checkpoint", checkpoint)
+    assert result.exit_code == 0 and "model.py:7" in result.stdout
+
+
 @pytest.mark.parametrize(("suffix", "start"), [("json", "{"), ("dot", "digraph"), ("svg", "<svg")])
 def test_graph_writes_a_file(model: Path, run: Run, suffix: str, start: str) -> None:
     result = run("graph", model, "--out", f"net.{suffix}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,7 +51,7 @@ def relevance(
         return
     assert report.relevance is not None
     if not source:
-        console().print(_layers(report.relevance.layers))
+        console().print(_layers(report.relevance.layers, model))
         return
     from nas_assistant.reports.run_report import source_relevance
     from nas_assistant.sources import read_source
@@ -59,13 +60,15 @@ def relevance(
     console().print(_painted(read_source(model), lines), soft_wrap=True)
 
 
-def _layers(layers: Sequence[LayerRelevance]) -> Table:
+def _layers(layers: Sequence[LayerRelevance], model: Path) -> Table:
     longest = max((abs(layer.weight) for layer in layers), default=0.0) or 1.0
     shown = table("layer", "op", "line", "relevance", "", right=("line", "relevance"))
     for layer in layers:
         bar = ("+" if layer.weight > 0 else "-") * round(_BAR * abs(layer.weight) / longest)
         colour = "green" if layer.weight > 0 else "red"
         line = str(layer.line) if layer.line is not None else ""
+        if layer.file is not None and Path(layer.file).resolve() != model.resolve():
+            line = f"{Path(layer.file).name}:{line}"
         shown.add_row(
             layer.layer or "(forward)", layer.op, line, f"{layer.weight:+.4f}", coloured(bar, colour)
         )
