@@ -28,7 +28,12 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=50, help="of each family")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--predictor", help="checkpoint folder or name; the shipped one by default")
-    parser.add_argument("--records", type=Path, default=RESULTS / "loop.jsonl", help="file of the units")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        default=RESULTS / "loop.jsonl",
+        help="file of the units; its name is the report's",
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     settings = LoopSettings(networks=arguments.networks, seed=arguments.seed)
@@ -42,7 +47,7 @@ def main() -> None:
     )
     show_loop(found)
     content = json.dumps({"title": "The loop against the truth", **found}, indent=1)
-    (RESULTS / "loop.json").write_text(content + "\n", encoding="utf-8")
+    (RESULTS / f"{arguments.records.stem}.json").write_text(content + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

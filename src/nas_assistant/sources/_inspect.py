@@ -14,6 +14,7 @@ from nas_assistant.sources._choose import choose_entry
 from nas_assistant.sources._entries import Entry, find_entries, framework_of
 from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._limits import Limits
+from nas_assistant.sources._load import UNDER_MAIN
 from nas_assistant.sources._resolve_data import resolve_data
 from nas_assistant.sources._sandbox import Sandbox
 from nas_assistant.sources._source import read_source
@@ -198,7 +199,7 @@ def _failure(outcome: Outcome, path: Path, limits: Limits) -> Failure:
     place = f"{path.name}:{line}" if line else path.name
     memory = f"{limits.memory_bytes / 2**30:.3g} GiB"
     if outcome.status == "seconds":
-        message = f"{place}: not built and run within {limits.seconds:g} s"
+        message = f"{place}: not built and run within {limits.seconds:g} s; {UNDER_MAIN}"
         return Failure(FailureKind.TIMEOUT, message, line)
     if outcome.status == "memory":
         return Failure(FailureKind.TIMEOUT, f"{place}: needs more memory than the limit of {memory}", line)
@@ -212,7 +213,7 @@ def _failure(outcome: Outcome, path: Path, limits: Limits) -> Failure:
     how = outcome.detail if outcome.detail.startswith(("SIG", "the ")) else f"exit code {outcome.detail}"
     last = outcome.output.strip().splitlines()[-1:] if outcome.detail.isdigit() else []
     said = f"; it last printed: {_plain(last[0])[:200]}" if last else ""
-    message = f"{place}: the process ended before the model was run ({how}){said}"
+    message = f"{place}: the process ended before the model was run ({how}){said}; {UNDER_MAIN}"
     return Failure(FailureKind.IMPORT, message, line)
 
 

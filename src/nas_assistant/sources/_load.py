@@ -15,6 +15,7 @@ from nas_assistant.sources._choose import parse_entry
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _MAX_MESSAGE = 300
+UNDER_MAIN = 'what does not build the model belongs under if __name__ == "__main__"'
 _FORBIDDEN = (
     "the sandbox allows no network, no processes, reading only beside the file "
     "and writing only in a scratch folder"
@@ -105,7 +106,7 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
         if error.filename and error.filename != str(path):
             place = f"{Path(error.filename).name}:{error.lineno}"
     elif isinstance(error, SystemExit):
-        text = "the file exits while its model is built (SystemExit)"
+        text = f"the file exits while its model is built (SystemExit); {UNDER_MAIN}"
     elif forbidden(error):
         text += f"; {_FORBIDDEN}"
     elif isinstance(error, KeyError) and str(error).strip("'").isupper():
