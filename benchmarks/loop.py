@@ -32,7 +32,7 @@ def main() -> None:
         "--records",
         type=Path,
         default=RESULTS / "loop.jsonl",
-        help="file of the units; its name is the report's",
+        help="file of the units, which names the report",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
