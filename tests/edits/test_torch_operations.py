@@ -293,6 +293,22 @@ def test_blocks_of_another_file(
             assert bench.edited(operation, found, **arguments) == wanted
 
 
+def test_a_head_of_the_training_alone_follows_the_width_it_reads(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace(
+        "        self.out =", "        self.auxiliary = nn.Linear(24 * 2 * 2, 10)\n        self.out ="
+    ).replace(
+        "        x = self.drop(", "        more = self.auxiliary(x) if self.training else 0\n        x = self.drop("
+    ).replace("return self.out(x)", "return self.out(x) + more")  # fmt: skip
+    assert torch_bench(source).edited("widen", "features.6", to=32) == [
+        "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
+        "+            nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.SiLU(),",
+        "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
+        "-        self.auxiliary = nn.Linear(24 * 2 * 2, 10)",
+        "+        self.fc = nn.Linear(32 * 2 * 2, 32)  # hidden",
+        "+        self.auxiliary = nn.Linear(32 * 2 * 2, 10)",
+    ]
+
+
 def test_every_operation_has_a_golden_edit() -> None:
     elsewhere = {"swap_block", "drop_branch"}  # in test_swap_block
     assert {wanted[0] for wanted, _ in (*GOLDEN, *BLOCKS_GOLDEN)} | elsewhere == set(list_operations())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,6 +17,23 @@ if TYPE_CHECKING:
     from nas_assistant.edits._context import EditContext, LayerCall
 
 
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A number of channels that a layer call writes.
+
+    Attributes:
+        value: It.
+        side: ``in`` or ``out``.
+        nodes: What runs with it; none where the layer did not run.
+        owner: The class that the call stands in.
+    """
+
+    value: Value
+    side: str
+    nodes: list[Node]
+    owner: cst.CSTNode | None
+
+
 class Channels:
     """Channel groups of a context, with the literals that set them.
 
@@ -27,19 +45,19 @@ class Channels:
         self._context = context
         self.layouts = Layouts(context.graph)
         self._resolver = Resolver(context.tree)
-        self._slots: list[tuple[Value, list[tuple[Node, str]]]] = []
+        self._slots: list[_Slot] = []
         self._divisors: list[tuple[Node, int]] = []
         for layer in (*context.layers, *context.unused_layers):
             self._read(layer)
-        self._uses = Counter(leaf.node for value, _ in self._slots for leaf in leaves(value))
+        self._uses = Counter(leaf.node for slot in self._slots for leaf in leaves(slot.value))
         self._freeze_what_is_not_written()
 
     def _read(self, layer: LayerCall) -> None:
         for name, side in self._names(layer):
             argument = layer.arguments.get(name)
             value = None if argument is None else self._resolver.resolve(argument.value)
-            places = [(node, side) for node in self._nodes(layer, name)]
-            layouts = [self._layout(node, side) for node, side in places]
+            nodes = self._nodes(layer, name)
+            layouts = [self._layout(node, side) for node in nodes]
             if value is None:
                 optional = argument is None and name in ("groups", "num_parameters")
                 if not optional:
@@ -48,8 +66,9 @@ class Channels:
             for other in layouts[1:]:
                 if side == "out":
                     self.layouts.tie(layouts[0], other)
-            if name != "groups" or any(node.op is Operation.DEPTHWISE_CONV for node, _ in places):
-                self._slots.append((value, places))
+            if name != "groups" or any(node.op is Operation.DEPTHWISE_CONV for node in nodes):
+                owner = self._context.tree.enclosing(layer.call, cst.ClassDef)
+                self._slots.append(_Slot(value, side, nodes, owner))
         for node in layer.main:
             if node.op is Operation.CONV and node.groups and node.groups > 1:
                 self._divisors.append((node, node.groups))
@@ -104,18 +123,25 @@ class Channels:
         """Literals to change so that a group has another width, or None where that is not possible.
 
         Every slot of the file is checked: those of the group must come to the new width, all others must
-        keep their number.
+        keep their number. A layer that did not run, such as an auxiliary head of the training, follows the
+        layers of its class that read as many channels, where these agree.
         """
         layouts, before = self.layouts, self.layouts.size[group]
         widths = {group: width}
         if width < 1 or width == before or not self._divisible(widths):
             return None
-        wanted = []
-        for value, places in self._slots:
-            needs = {self._wanted(value, node, side, widths) for node, side in places}
-            if len(needs) > 1:
-                return None
-            wanted.append((value, needs.pop() if needs else None))
+        needs = [{self._wanted(slot, node, widths) for node in slot.nodes} for slot in self._slots]
+        if any(len(need) > 1 for need in needs):
+            return None
+        read: dict[tuple[cst.CSTNode | None, int], set[int]] = defaultdict(set)
+        for slot, need in zip(self._slots, needs, strict=True):
+            if slot.side == "in":
+                read[slot.owner, evaluate(slot.value, {})] |= need
+        wanted: list[tuple[Value, int | None]] = []
+        for slot, need in zip(self._slots, needs, strict=True):
+            if not need and slot.side == "in":
+                need = read[slot.owner, evaluate(slot.value, {})]
+            wanted.append((slot.value, next(iter(need)) if len(need) == 1 else None))
         changes: dict[cst.Integer, int] = {}
         for value, target in sorted(wanted, key=lambda item: isinstance(item[0], Combined)):
             if target is not None and evaluate(value, changes) != target:
@@ -128,9 +154,9 @@ class Channels:
         kept = all(target is None or evaluate(value, changes) == target for value, target in wanted)
         return changes if kept and layouts.size[group] == before else None
 
-    def _wanted(self, value: Value, node: Node, side: str, widths: dict[int, int]) -> int:
-        layout = self._layout(node, side)
-        present = evaluate(value, {})
+    def _wanted(self, slot: _Slot, node: Node, widths: dict[int, int]) -> int:
+        layout = self._layout(node, slot.side)
+        present = evaluate(slot.value, {})
         if layout is None or self.layouts.width(layout, {}) != present:
             return present
         return self.layouts.width(layout, widths)
