@@ -20,6 +20,7 @@ from nas_assistant.generators import (
     Request,
     get_generator,
 )
+from nas_assistant.generators._gaps import Gaps
 from nas_assistant.generators._spans import draw_spans, find_spans
 
 from .conftest import build
@@ -110,7 +111,8 @@ def test_the_next_sample_is_drawn_where_one_cannot_be_used(
         ("def", FailureKind.PARSE, "does not parse"),
         ("", FailureKind.PARSE, "is empty"),
         ("x := 1", FailureKind.PARSE, "the filled file does not parse"),
-        ("nn.Conv2d(8, width, 3)", FailureKind.PARSE, "uses width, which the file does not define"),
+        ("nn.Conv2d(8, width, 3)", FailureKind.PARSE, "uses width, which is not defined there"),
+        ("nn.Conv2d(8, x, 3)", FailureKind.PARSE, "uses x, which is not defined there"),
     ],
 )
 def test_a_gap_that_is_never_filled_is_a_typed_failure(
@@ -152,6 +154,21 @@ def two_gaps(make_request: Callable[..., Request]) -> Request:
         if len(draw_spans(spans, 3, found, seed)) == 2:
             return found
     raise AssertionError("no seed draws two gaps")
+
+
+def test_other_gaps_follow_where_one_is_only_filled_with_what_stood_there(
+    fake: Fake, make: Make, fills: Callable[..., None], two_gaps: Request
+) -> None:
+    generator = make(tries=1, max_spans=1)
+    request = next(
+        found
+        for found in (replace(two_gaps, seed=seed) for seed in range(100))
+        if Gaps(found, generator._draw(found, 0), 1).spans != Gaps(found, generator._draw(found, 1), 1).spans
+    )
+    (span,) = Gaps(request, generator._draw(request, 0), 1).spans
+    fills(span.code, "nn.Conv2d(3, 8, 5, padding=2)" if span.code == GAP else WIDE)
+    (proposal,) = generator.propose(request)
+    assert proposal.failure is None and span.code in proposal.source and len(prompts(fake)) == 2
 
 
 def test_several_gaps_are_filled_in_the_order_of_the_file(
@@ -259,7 +276,7 @@ def test_limits_end_the_fills(
 
 def test_a_preview_asks_nothing(fake: Fake, make: Make, make_request: Callable[..., Request]) -> None:
     preview = make().preview(make_request(count=8))
-    assert preview.usd == 0.0 and preview.answer_tokens == 96 and preview.questions == 4 * 3 * 4
+    assert preview.usd == 0.0 and preview.answer_tokens == 96 and preview.questions == 4 * 3 * 4 * 2
     assert "<|fim_middle|>" in preview.messages[0]["content"] and not fake.log.exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import symtable
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -32,8 +33,7 @@ class Gaps:
         if not self.spans:
             raise EditError(FailureKind.CONSTRAINT, "no layer of this file has a relevance")
         self._parts = split_at(request.source, self.spans)
-        tree = ast.parse(request.source)
-        self._names = frozenset({*_read(tree), *_bound(tree), *dir(builtins)})
+        self._undefined = _undefined(request.source)
         self._newline = context.tree.newline
         annotated = annotate(request.source, own_layers(request, context))
         self._shown = [disarm(part.replace("\r\n", "\n")) for part in split_at(annotated, self.spans)]
@@ -50,7 +50,7 @@ class Gaps:
         return "".join(part + code for part, code in zip(self._parts, [*codes, ""], strict=True))
 
     def check(self, fills: Sequence[str], fill: str) -> None:
-        """See that the source parses with one more fill, and uses no name that stands nowhere in it.
+        """See that the source parses with one more fill, and uses no name that is not defined there.
 
         Raises:
             EditError: It does not.
@@ -58,34 +58,37 @@ class Gaps:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
-                tree = ast.parse(self.filled([*fills, fill]))
+                unknown = _undefined(self.filled([*fills, fill])) - self._undefined
         except (SyntaxError, ValueError) as error:
             raise EditError(FailureKind.PARSE, f"the filled file does not parse: {error}") from None
         except (RecursionError, MemoryError):
             raise EditError(FailureKind.PARSE, "the fill is nested too deeply") from None
-        unknown = _read(tree) - _bound(tree) - self._names
-        if unknown and "*" not in self._names:
-            told = f"the fill uses {min(unknown)}, which the file does not define"
+        if unknown:
+            told = f"the fill uses {min(unknown)}, which is not defined there"
             raise EditError(FailureKind.PARSE, told, self.spans[len(fills)].line)
 
 
-def _read(tree: ast.AST) -> set[str]:
-    """The names that are read."""
+def _undefined(source: str) -> set[str]:
+    """The names that a scope reads and neither it, one around it nor Python defines.
+
+    Raises:
+        SyntaxError: The source does not parse.
+    """
+    if any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(ast.parse(source))):
+        return set()  # anything may be imported
+    top = symtable.symtable(source, "model.py", "exec")
+    tables = [top]
+    for table in tables:
+        tables += table.get_children()
+    known = {*dir(builtins), "__file__"}
+    for table in tables:
+        for symbol in table.get_symbols():
+            made = symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+            if made and (table is top or symbol.is_declared_global()):
+                known.add(symbol.get_name())
     return {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        symbol.get_name()
+        for table in tables
+        for symbol in table.get_symbols()
+        if symbol.is_referenced() and (table is top or symbol.is_global()) and symbol.get_name() not in known
     }
-
-
-def _bound(tree: ast.AST) -> set[str]:
-    """The names that are given to something anywhere; ``*`` where all of a module is imported."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-        elif isinstance(node, ast.arg):
-            found.add(node.arg)
-        elif isinstance(node, ast.alias):
-            found.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            found.add(node.name)
-    return found

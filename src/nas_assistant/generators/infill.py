@@ -26,6 +26,7 @@ from nas_assistant.generators._recorded import RecordedEndpoint
 from nas_assistant.generators._spans import Span, name_of
 
 _FREE = Prices(0.0, 0.0)
+_DRAWS = 2
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _RANGES = {
     "temperature": (0, 2),
@@ -118,7 +119,7 @@ class InfillGenerator(AskingGenerator):
         except EditError as error:
             raise UserError(f"there is nothing to fill: {error.failure.message}") from None
         message = {"role": "user", "content": gaps.prompt(self._style(), [])}
-        questions = min(request.count, self._proposals) * self._max_spans * self._tries
+        questions = min(request.count, self._proposals) * self._max_spans * self._tries * _DRAWS
         return Preview((message,), count_tokens([message]), self._answer_tokens, 0.0, questions)
 
     def stream(self, request: Request) -> Iterator[Proposal]:
@@ -152,19 +153,33 @@ class InfillGenerator(AskingGenerator):
         )
 
     def _fill(self, request: Request, place: int, told: set[str]) -> Proposal:
-        """One proposal.
+        """One proposal; other gaps where those drawn first are only filled with what is known.
 
         Raises:
             EditError: A gap could not be filled.
         """
-        gaps = Gaps(request, self._draw(request, place * self._tries), self._max_spans)
+        spans, failure = None, None
+        for draw in range(_DRAWS):
+            gaps = Gaps(request, self._draw(request, place * self._tries + draw), self._max_spans)
+            if gaps.spans == spans:
+                break
+            spans = gaps.spans
+            try:
+                return self._fill_all(request, place, gaps, told)
+            except EditError as error:
+                failure = error
+                if error.failure.kind not in (FailureKind.UNCHANGED, FailureKind.DUPLICATE):
+                    break
+        assert failure is not None
+        raise failure
+
+    def _fill_all(self, request: Request, place: int, gaps: Gaps, told: set[str]) -> Proposal:
         style = self._style()
         fills: list[str] = []
         while len(fills) < len(gaps.spans):
             fills.append(self._fill_one(request, place, gaps, style, fills, told))
-        source = gaps.filled(fills)
         lines = [_told(span, fill) for span, fill in zip(gaps.spans, fills, strict=True)]
-        return Proposal(source, explanation=tuple(lines))
+        return Proposal(gaps.filled(fills), explanation=tuple(lines))
 
     def _fill_one(
         self, request: Request, place: int, gaps: Gaps, style: Style, fills: list[str], told: set[str]
