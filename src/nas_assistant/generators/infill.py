@@ -27,6 +27,8 @@ from nas_assistant.generators._spans import Span, name_of
 
 _FREE = Prices(0.0, 0.0)
 _DRAWS = 2
+"""How often gaps are drawn for one proposal."""
+
 _HUB = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _RANGES = {
     "temperature": (0, 2),
