@@ -22,13 +22,15 @@ class _Slot:
     """A number of channels that a layer call writes.
 
     Attributes:
-        value: It.
+        value: What it is written as.
+        present: What that comes to.
         side: ``in`` or ``out``.
         nodes: What runs with it; none where the layer did not run.
         owner: The class that the call stands in.
     """
 
     value: Value
+    present: int
     side: str
     nodes: list[Node]
     owner: cst.CSTNode | None
@@ -68,7 +70,7 @@ class Channels:
                     self.layouts.tie(layouts[0], other)
             if name != "groups" or any(node.op is Operation.DEPTHWISE_CONV for node in nodes):
                 owner = self._context.tree.enclosing(layer.call, cst.ClassDef)
-                self._slots.append(_Slot(value, side, nodes, owner))
+                self._slots.append(_Slot(value, evaluate(value, {}), side, nodes, owner))
         for node in layer.main:
             if node.op is Operation.CONV and node.groups and node.groups > 1:
                 self._divisors.append((node, node.groups))
@@ -136,11 +138,11 @@ class Channels:
         read: dict[tuple[cst.CSTNode | None, int], set[int]] = defaultdict(set)
         for slot, need in zip(self._slots, needs, strict=True):
             if slot.side == "in":
-                read[slot.owner, evaluate(slot.value, {})] |= need
+                read[slot.owner, slot.present] |= need
         wanted: list[tuple[Value, int | None]] = []
         for slot, need in zip(self._slots, needs, strict=True):
             if not need and slot.side == "in":
-                need = read[slot.owner, evaluate(slot.value, {})]
+                need = read[slot.owner, slot.present]
             wanted.append((slot.value, next(iter(need)) if len(need) == 1 else None))
         changes: dict[cst.Integer, int] = {}
         for value, target in sorted(wanted, key=lambda item: isinstance(item[0], Combined)):
@@ -156,9 +158,8 @@ class Channels:
 
     def _wanted(self, slot: _Slot, node: Node, widths: dict[int, int]) -> int:
         layout = self._layout(node, slot.side)
-        present = evaluate(slot.value, {})
-        if layout is None or self.layouts.width(layout, {}) != present:
-            return present
+        if layout is None or self.layouts.width(layout, {}) != slot.present:
+            return slot.present
         return self.layouts.width(layout, widths)
 
     def _divisible(self, widths: dict[int, int]) -> bool:

@@ -117,7 +117,7 @@ class InfillGenerator(AskingGenerator):
             UserError: There is nothing to fill, or the model knows no way to.
         """
         try:
-            gaps = Gaps(request, self._draw(request, 0), self._max_spans)
+            gaps = self._gaps(request, 0)
         except EditError as error:
             raise UserError(f"there is nothing to fill: {error.failure.message}") from None
         message = {"role": "user", "content": gaps.prompt(self._style(), [])}
@@ -160,20 +160,18 @@ class InfillGenerator(AskingGenerator):
         Raises:
             EditError: A gap could not be filled.
         """
-        spans, failure = None, None
-        for draw in range(_DRAWS):
-            gaps = Gaps(request, self._draw(request, place * self._tries + draw), self._max_spans)
-            if gaps.spans == spans:
-                break
-            spans = gaps.spans
-            try:
-                return self._fill_all(request, place, gaps, told)
-            except EditError as error:
-                failure = error
-                if error.failure.kind not in (FailureKind.UNCHANGED, FailureKind.DUPLICATE):
-                    break
-        assert failure is not None
-        raise failure
+        gaps = self._gaps(request, place)
+        try:
+            return self._fill_all(request, place, gaps, told)
+        except EditError as error:
+            known = error.failure.kind in (FailureKind.UNCHANGED, FailureKind.DUPLICATE)
+            others = self._gaps(request, place, draw=1)
+            if not known or others.spans == gaps.spans:
+                raise
+        return self._fill_all(request, place, others, told)
+
+    def _gaps(self, request: Request, place: int, draw: int = 0) -> Gaps:
+        return Gaps(request, self._draw(request, place * self._tries + draw), self._max_spans)
 
     def _fill_all(self, request: Request, place: int, gaps: Gaps, told: set[str]) -> Proposal:
         style = self._style()

@@ -70,20 +70,18 @@ class ScaleWidth(BaseEditOperation):
 
     def _widths(self, context: EditContext) -> dict[int, list[Node]]:
         """Widths of layers whose number of channels is not written in their own call in this file."""
-        fixed = {context.graph.input_shape[:1], context.graph.output_shape[:1]}
-        found: dict[int, list[Node]] = defaultdict(list)
+        nodes: list[Node] = []
         for layer in context.layers:
             argument = layer.arguments.get(layer.kind.produces) if layer.kind.produces else None
-            if argument is None or isinstance(argument.value, cst.Integer):
-                continue
-            for node in layer.main:
-                width = node.output_shape[:1]
-                free = context.channels.group(node) is not None  # Widen knows better
-                if width and width[0] >= _LEAST and width not in fixed and not free:
-                    found[width[0]].append(node)
-        for node in context.elsewhere:
+            if argument is not None and not isinstance(argument.value, cst.Integer):
+                # Of a group that is known, Widen knows better.
+                nodes += [node for node in layer.main if context.channels.group(node) is None]
+        nodes += [node for node in context.elsewhere if isinstance(node, WeightedNode)]
+        fixed = {context.graph.input_shape[:1], context.graph.output_shape[:1]}
+        found: dict[int, list[Node]] = defaultdict(list)
+        for node in nodes:
             width = node.output_shape[:1]
-            if isinstance(node, WeightedNode) and width and width[0] >= _LEAST and width not in fixed:
+            if width and width[0] >= _LEAST and width not in fixed:
                 found[width[0]].append(node)
         return found
 
