@@ -164,9 +164,10 @@ class InfillGenerator(AskingGenerator):
         try:
             return self._fill_all(request, place, gaps, told)
         except EditError as error:
-            known = error.failure.kind in (FailureKind.UNCHANGED, FailureKind.DUPLICATE)
+            if error.failure.kind not in (FailureKind.UNCHANGED, FailureKind.DUPLICATE):
+                raise
             others = self._gaps(request, place, draw=1)
-            if not known or others.spans == gaps.spans:
+            if others.spans == gaps.spans:
                 raise
         return self._fill_all(request, place, others, told)
 
