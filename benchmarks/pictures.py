@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from _report import report
 
-from nas_assistant.evaluation import spearman
-from nas_assistant.evaluation._evaluate import unseen_networks
+from nas_assistant.evaluation import spearman, unseen_networks
 from nas_assistant.families import get_family
 from nas_assistant.predictors import Predictor
 from nas_assistant.reports import plot_families, plot_family, plot_predictions, save

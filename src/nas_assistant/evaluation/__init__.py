@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nas_assistant.evaluation._evaluate import Row as Row
     from nas_assistant.evaluation._evaluate import evaluate as evaluate
     from nas_assistant.evaluation._evaluate import score_row as score_row
+    from nas_assistant.evaluation._evaluate import unseen_networks as unseen_networks
     from nas_assistant.evaluation._jobs import Job as Job
     from nas_assistant.evaluation._jobs import Networks as Networks
     from nas_assistant.evaluation._jobs import Protocol as Protocol
@@ -98,6 +99,7 @@ __all__ = [
     "tabulate",
     "tabulate_answers",
     "tabulate_choices",
+    "unseen_networks",
     "wilson",
 ]
 
@@ -105,10 +107,13 @@ _LATER = {
     **dict.fromkeys(("AnswerFile", "Workshop", "example_files", "lemur_files"), "_answer_files"),
     **dict.fromkeys(("tabulate_answers", "tabulate_choices", "wilson"), "_answer_table"),
     **dict.fromkeys(("AnswerRow", "answer_row", "measure_answers"), "_answers"),
-    **dict.fromkeys(("METRICS", "Evaluation", "Row", "evaluate", "score_row"), "_evaluate"),
+    **dict.fromkeys(
+        ("METRICS", "Evaluation", "Row", "evaluate", "score_row", "unseen_networks"), "_evaluate"
+    ),
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
     **dict.fromkeys(("LOOP_FAMILIES", "LoopRecords", "LoopSettings", "load_population", "run_loop"), "_loop"),
     "measure_loop": "_loop_measure",
+    "unseen_networks": "_evaluate",
     **dict.fromkeys(("LOOP_ROWS", "LoopRow", "get_row"), "_loop_rows"),
     **dict.fromkeys(("compare_rows", "tabulate"), "_loop_table"),
     **dict.fromkeys(("Match", "Truth"), "_truth"),
