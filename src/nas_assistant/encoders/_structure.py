@@ -32,6 +32,7 @@ STRUCTURE: dict[str, int] = {
     "shortcut": 1,
     "spatial_share": 1,
     "spatial_convolutions": 1,
+    "convolutions": -1,
     "excess": -1,
     "shortest_excess": -1,
     "mean_excess": -1,
@@ -47,6 +48,8 @@ STRUCTURE: dict[str, int] = {
 - ``shortcut``: ``log2`` of the longest over the shortest path, in convolutions.
 - ``spatial_share``: expected share of a path that are convolutions larger than 1x1;
   ``spatial_convolutions``: ``log2`` of their expected number.
+- ``convolutions``: expected number of all convolutions on a path: of two networks of one size, that with the
+  longer way is harder to train (He et al. 2016, "Deep Residual Learning", section 4.1).
 - ``excess``, ``shortest_excess``, ``mean_excess``: width of the window that a path looks through, in images,
   beyond two, where it sees the whole image from any pixel: expected, of the narrowest path, and with all
   branches weighted alike.
@@ -149,6 +152,7 @@ def structure_statistics(arrays: GraphArrays) -> npt.NDArray[np.float64]:
             math.log2((1.0 + signal.most) / (1.0 + signal.least)),
             signal.spatial / (1.0 + signal.convolutions + signal.pools),
             math.log2(1.0 + signal.spatial),
+            signal.convolutions,
             *(max(reach - 2.0, 0.0) for reach in (signal.reach, signal.least_reach, signal.mean_reach)),
         ]
     )

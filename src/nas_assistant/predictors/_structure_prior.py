@@ -85,7 +85,13 @@ class StructurePrior:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> StructurePrior:
-        """Inverse of :meth:`to_json`."""
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: It is of other statistics.
+        """
+        if len(data["slopes"]) != len(STRUCTURE):
+            raise ValueError(f"{len(data['slopes'])} slopes for {len(STRUCTURE)} statistics; train it anew")
         return cls(tuple(data["slopes"]), tuple(data["centre"]), data["intercept"])
 
 
