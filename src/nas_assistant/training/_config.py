@@ -45,7 +45,7 @@ class TrainingConfig:
         unfamiliar_share: Weight of the experts against the structure for a network of another family whose
             operations they know.
         interval_families: Families whose labels help to set the intervals of unfamiliar networks, and nothing
-            else. Families that are learned do so too, each predicted from the others.
+            else. Families that are learned are not counted here: each does so predicted from the others.
         regressor_epochs: Passes of the experts over the labelled vectors.
         save_every: Steps between two saved states.
     """

@@ -88,7 +88,8 @@ def train(
     )
     parts = [split(load(name, config.networks), config) for name in config.families]
     learned, calibrating, testing = (list(sets) for sets in zip(*parts, strict=True))
-    others = [load(name, _INTERVAL_NETWORKS) for name in config.interval_families]
+    unseen = [name for name in config.interval_families if name not in config.families]
+    others = [load(name, _INTERVAL_NETWORKS) for name in unseen]
     predictor = fit_predictor(learned, calibrating, others, config, out / "state", report)
     metadata = {
         "data": {
