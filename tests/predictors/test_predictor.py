@@ -107,6 +107,22 @@ def test_tensors_of_another_shape_are_refused(predictor: Predictor, tmp_path: Pa
         Predictor.load(tmp_path)
 
 
+def test_a_prior_of_other_statistics_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path)
+    data = json.loads((tmp_path / "model.json").read_text())
+    data["prior"]["slopes"].pop()
+    (tmp_path / "model.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match="does not fit this version .*train it anew"):
+        Predictor.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["all", "nb101"])
+def test_no_slope_of_a_shipped_prior_has_the_other_sign(name: str) -> None:
+    slopes = Predictor.load(name).prior.slopes
+    assert all(slope * sign >= 0 for slope, sign in zip(slopes, STRUCTURE.values(), strict=True))
+    assert any(slopes)
+
+
 def test_a_missing_checkpoint_names_those_shipped() -> None:
     with pytest.raises(UserError, match="no such checkpoint"):
         Predictor.load("nowhere/at/all")
