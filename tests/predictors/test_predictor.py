@@ -112,7 +112,7 @@ def test_a_prior_of_other_statistics_is_refused(predictor: Predictor, tmp_path: 
     data = json.loads((tmp_path / "model.json").read_text())
     data["prior"]["slopes"].pop()
     (tmp_path / "model.json").write_text(json.dumps(data))
-    with pytest.raises(UserError, match="does not fit this version .*train it anew"):
+    with pytest.raises(UserError, match=r"does not fit this version .*train it anew"):
         Predictor.load(tmp_path)
 
 
