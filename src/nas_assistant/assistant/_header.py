@@ -57,14 +57,14 @@ def make_diff(before: str, after: str, name: str, header: Sequence[str]) -> str:
     """
     text = "".join(line + "\n" for line in header)
     for line in difflib.unified_diff(
-        _lines(before), _lines(after), fromfile=f"a/{name}", tofile=f"b/{name}", n=3
+        split_lines(before), split_lines(after), fromfile=f"a/{name}", tofile=f"b/{name}", n=3
     ):
         text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
     return text
 
 
-def _lines(text: str) -> list[str]:
-    # splitlines() would also break at form feeds, which patch does not.
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as ``patch`` counts them; ``splitlines()`` would also break at form feeds."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
 
 

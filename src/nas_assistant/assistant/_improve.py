@@ -37,6 +37,7 @@ from nas_assistant.assistant._run import (
 )
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Search
+from nas_assistant.assistant._simplify import simplify
 from nas_assistant.errors import UserError
 from nas_assistant.evidence import PREDICTOR
 from nas_assistant.generators import BaseGenerator, Limits
@@ -303,6 +304,8 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         stopped = search.run(pool)
         if jury is not None:
             shortlist = _choose(search, jury, pool, stopped)
+        elif search.best.number and not search.options.objectives and search.options.timing is None:
+            simplify(search, pool)
     except KeyboardInterrupt:
         # It may have come between a candidate's event and its place here.
         search.restore()

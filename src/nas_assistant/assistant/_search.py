@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
 
 
+SIMPLIFIED = "simplified"
+"""In the place of a generator's name: a candidate that takes back changes of the best."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """A proposal whose turn has not come."""
@@ -160,6 +164,40 @@ class Search:
                 self._round(iteration, pool)
         return "threshold" if self.passed else "iterations"
 
+    def worth(self, graph: ComputationalGraph) -> float:
+        """What counts of the gain of a network over the user's own."""
+        return self._counts(self.predictor.predict(graph))
+
+    def adopt(self, source: str, graph: ComputationalGraph, explanation: tuple[str, ...]) -> None:
+        """Make a simpler form of the best the best, as one more candidate.
+
+        Args:
+            source: Its text.
+            graph: Its graph.
+            explanation: One line for each change that it takes back.
+        """
+        number = len(self.history) + 1
+        candidate = Candidate(
+            number=number,
+            iteration=self.iterations,
+            parent=self.best.number,
+            generator=SIMPLIFIED,
+            explanation=explanation,
+            edits=explanation,
+            hash=graph.hash,
+            parameters=graph.parameters,
+            flops=graph.flops,
+        )
+        self.run_directory.write_proposal(number, Proposal(source, explanation=explanation))
+        candidate = replace(self._predict(candidate, graph)[0], best=True)
+        if self.meter is not None:
+            candidate = self.meter.weigh(candidate, graph, source, self.history)
+        diff = make_diff(self.text, source, self.checker.path.name, ())
+        self.run_directory.write_candidate(candidate, graph, diff)
+        self._remember(candidate, source, graph)
+        self.take(number)
+        self.report(self.iterations, 0, candidate)
+
     def header(self) -> list[str]:
         """The comment lines that head the best file."""
         before, after = self.original.prediction, self.best.prediction
@@ -211,7 +249,9 @@ class Search:
             accuracy=self.original.prediction.accuracy if accuracy is None else accuracy,
             target=self.target,
             constraints=self.checker.constraints,
-            history=tuple(entry.attempt() for entry in self.history[: round_.first - 1]),
+            history=tuple(
+                entry.attempt() for entry in self.history[: round_.first - 1] if entry.generator != SIMPLIFIED
+            ),
             count=self.options.proposals_per_iteration,
             seed=iteration_seed(self.options.seed, round_.iteration),
             rounds_left=self.options.max_iterations - round_.iteration + 1,
@@ -241,7 +281,7 @@ class Search:
 
     def _round(self, iteration: int, pool: SandboxPool) -> None:
         self.report(iteration, 0)
-        self._check_time()
+        self.check_time()
         if iteration > self.iterations:
             round_ = self.next_round()
             self.run_directory.log(
@@ -262,10 +302,11 @@ class Search:
         if timed:  # by a machine that is at rest
             wait(one.built for one in waiting)
         while waiting:
-            self._check_time()
+            self.check_time()
             self._judge(waiting.popleft(), round_, number)
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """Raise :class:`LimitReached` when the time is over."""
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise LimitReached("seconds")
 
@@ -333,11 +374,14 @@ class Search:
             self._write_best()
         self.report(round_.iteration, proposed - round_.first + 1, candidate)
 
-    def _predict(self, candidate: Candidate, graph: ComputationalGraph) -> tuple[Candidate, Prediction]:
-        prediction = self.predictor.predict(graph)
-        counts = trusted_gain(
+    def _counts(self, prediction: Prediction) -> float:
+        return trusted_gain(
             self.predictor, self.original.prediction, prediction, self.options.familiarity_margin
         )
+
+    def _predict(self, candidate: Candidate, graph: ComputationalGraph) -> tuple[Candidate, Prediction]:
+        prediction = self.predictor.predict(graph)
+        counts = self._counts(prediction)
         start = self.history[candidate.parent - 1].accuracy if candidate.parent else None
         before = self.original.prediction.accuracy if start is None else start
         predicted = replace(
@@ -356,7 +400,7 @@ class Search:
         self._texts.setdefault(source, candidate.number)
         if candidate.hash is not None:
             self._seen.setdefault(candidate.hash, candidate.number)
-        if graph is not None and candidate.failure is None:
+        if graph is not None and candidate.failure is None and candidate.generator != SIMPLIFIED:
             self._strategy.add(candidate.number, candidate.trusted_gain or 0.0, graph)
 
     def source(self, number: int) -> str:

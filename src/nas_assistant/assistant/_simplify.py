@@ -1,0 +1,91 @@
+"""Takes back what the best file does not need."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from nas_assistant.assistant._header import split_lines
+from nas_assistant.generators import LimitReached
+
+if TYPE_CHECKING:
+    from nas_assistant.assistant._pool import SandboxPool
+    from nas_assistant.assistant._search import Search
+    from nas_assistant.graphs import ComputationalGraph
+
+_MOST_BUILDS = 40
+_SAME = 1e-6
+"""Predictions of one network differ by less."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hunk:
+    """Lines of the user's file, and what stands in their place; ends are exclusive."""
+
+    start: int
+    end: int
+    new_start: int
+    new_end: int
+
+    def taken_back(self, original: list[str], changed: list[str]) -> str:
+        """The changed text with the user's own lines again."""
+        return "".join(
+            (*changed[: self.new_start], *original[self.start : self.end], *changed[self.new_end :])
+        )
+
+    def describe(self) -> str:
+        """What is taken back, by the lines of the user's file."""
+        if self.start == self.end:
+            return f"what was added after line {self.start} is taken out again"
+        lines = f"line {self.end}" if self.end - self.start == 1 else f"lines {self.start + 1}-{self.end}"
+        return f"{lines} as in the original again"
+
+
+def simplify(search: Search, pool: SandboxPool) -> None:
+    """Put the user's own lines back wherever that predicts no lower, as one more candidate.
+
+    A proposal of several edits is taken or turned down whole, so that some of them may do nothing. Which do
+    is found hunk by hunk of the diff, whoever wrote it.
+
+    Args:
+        search: Ended, with a best.
+        pool: Where candidates are built.
+    """
+    original, source, graph = split_lines(search.original.source), search.best.source, search.best.graph
+    least = search.best.trusted_gain - _SAME
+    tried: set[str] = set()
+    told: list[str] = []
+    while (found := _next(search, pool, original, source, least, tried)) is not None:
+        source, graph, what = found
+        told.append(f"{what}: the prediction is no lower")
+    if told:
+        search.adopt(source, graph, tuple(told))
+
+
+def _next(
+    search: Search, pool: SandboxPool, original: list[str], source: str, least: float, tried: set[str]
+) -> tuple[str, ComputationalGraph, str] | None:
+    """The source with one hunk less that predicts no lower, its graph, and the hunk in words."""
+    changed = split_lines(source)
+    for hunk in _hunks(original, changed):
+        text = hunk.taken_back(original, changed)
+        if text in tried or len(tried) >= _MOST_BUILDS or text == search.original.source:
+            continue
+        tried.add(text)
+        try:
+            search.check_time()
+        except LimitReached:
+            return None
+        built = pool.submit(partial(search.checker.build, text)).result()
+        graph, failure = search.checker.judge(built, {search.original.graph.hash: 0})
+        if graph is not None and failure is None and search.worth(graph) >= least:
+            return text, graph, hunk.describe()
+    return None
+
+
+def _hunks(original: list[str], changed: list[str]) -> list[_Hunk]:
+    """The last first: what a layer is read by mostly stands behind where it is made."""
+    matcher = difflib.SequenceMatcher(None, original, changed, autojunk=False)
+    return [_Hunk(*places) for tag, *places in reversed(matcher.get_opcodes()) if tag != "equal"]

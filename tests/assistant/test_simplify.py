@@ -1,0 +1,75 @@
+"""A best file keeps no change that the prediction does not need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nas_assistant.assistant import Result, improve
+from nas_assistant.assistant._search import SIMPLIFIED
+from nas_assistant.predictors import Predictor
+
+from .helpers import NET, Scripted
+
+UNUSED = "\n\ndef unused():\n    return 1\n"
+
+
+def better(source: str) -> str:
+    """What the untrained predictor of these tests likes."""
+    return source.replace("nn.ReLU()", "nn.SiLU()")
+
+
+def burdened(source: str) -> str:
+    """Better, with two changes that nothing reads."""
+    return better(source).replace("for the tests", "of the tests") + UNUSED
+
+
+def run(model: Path, predictor: Predictor, *rounds: Any, **options: Any) -> Result:
+    options = {
+        "gain": 0.5,
+        "familiarity_margin": 2.0,
+        "max_iterations": len(rounds),
+        "run_dir": model.parent / "run",
+    } | options
+    return improve(model, generator=Scripted(*rounds), predictor=predictor, **options)
+
+
+def test_what_does_nothing_is_taken_back(model: Path, predictor: Predictor) -> None:
+    result = run(model, predictor, [burdened])
+    proposed, simplified = result.history
+    assert simplified.generator == SIMPLIFIED and simplified.parent == proposed.number and simplified.best
+    assert simplified.trusted_gain == proposed.trusted_gain
+    source = (result.run_dir / "candidates" / "0002" / "model.py").read_text()
+    assert source == better(NET)
+    assert "unused" not in result.diff and "taken out again: the prediction is no lower" in result.diff
+    assert result.explanation[0] == "a change" and len(result.explanation) > 1
+    assert (result.run_dir / "best.py").read_text() == result.best_source
+
+
+def test_what_the_prediction_needs_stays(model: Path, predictor: Predictor) -> None:
+    result = run(model, predictor, [better])
+    assert [entry.generator for entry in result.history] == ["scripted"]
+    assert "nn.SiLU()" in result.best_source
+
+
+def test_a_resumed_run_keeps_the_simpler_form_and_asks_as_if_it_were_not_there(
+    model: Path, predictor: Predictor
+) -> None:
+    first = run(model, predictor, [burdened])
+    again = run(model, predictor, resume=True, max_iterations=1)
+    assert again.history == first.history and again.best_source == first.best_source
+
+    asked: list[str] = []
+
+    def seen(source: str) -> str:
+        asked.append(source)
+        return source
+
+    further = run(model, predictor, [seen], resume=True, max_iterations=2)
+    assert asked == [burdened(NET)] and further.history[:2] == first.history
+    assert further.best_source == first.best_source
+
+
+def test_nothing_is_taken_back_where_costs_are_weighed(model: Path, predictor: Predictor) -> None:
+    result = run(model, predictor, [burdened], objectives="accuracy,params")
+    assert SIMPLIFIED not in {entry.generator for entry in result.history}
