@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from collections import Counter
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_what_was_tried_is_not_proposed_again_until_all_is_tried(request_: Reque
             failure = Failure(FailureKind.SHAPE, "no") if len(seen) % 2 else None
             history = (*history, Attempt((edit.describe(),), None if failure else 0.9, None, failure))
     assert seen == {edit.describe() for edit in legal_edits(SOURCE, request_.graph, framework="torch")}
+
+
+def test_what_failed_is_not_proposed_again_when_its_line_has_moved(request_: Request) -> None:
+    generator = get_generator("mutate", max_edits=1)
+    edits = legal_edits(SOURCE, request_.graph, framework="torch")
+    told = Counter(re.sub(r" \(line \d+\)", "", edit.describe()) for edit in edits)
+    moved = [
+        Attempt((text.replace(":", " (line 999):", 1) if ":" in text else f"{text} (line 999)",), None, None,
+                Failure(FailureKind.SHAPE, "no"))
+        for text, count in told.items()
+        if count == 1
+    ]  # fmt: skip
+    for proposal in generator.propose(dataclasses.replace(request_, history=tuple(moved), count=50)):
+        (edit,) = proposal.edits
+        assert told[re.sub(r" \(line \d+\)", "", edit.describe())] > 1
 
 
 def test_operations_that_are_not_allowed_are_not_brought_in(request_: Request) -> None:

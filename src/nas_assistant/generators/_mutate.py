@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
@@ -27,6 +28,8 @@ _EDITS = (1, 2, 3)
 _EDITS_WEIGHTS = (0.5, 0.35, 0.15)
 _UNSURE = 0.5
 _TRIES = 40
+_NIL = 0.005
+_LINE = re.compile(r" \(line \d+\)")
 
 
 class MutateGenerator(BaseGenerator):
@@ -142,9 +145,13 @@ class _Sampler:
         failed = {
             attempt.edits[0] for attempt in request.history if attempt.failure and len(attempt.edits) == 1
         }
+        moved = set(map(_anywhere, failed))
+        alike = Counter(_anywhere(change.edit.describe()) for change in legal)
         self._legal: dict[str, list[Change]] = defaultdict(list)
         for change in legal:
-            if change.edit.describe() not in failed:
+            told = change.edit.describe()
+            again = _anywhere(told)
+            if told not in failed and not (again in moved and alike[again] == 1):
                 self._legal[change.edit.operation].append(change)
 
     def draw(self, count: int) -> list[Change]:
@@ -210,10 +217,15 @@ class _Sampler:
         if guidance == "shuffled":
             return f"{summary}; drawn by shuffled relevance ({share})"
         direction = get_operation(change.edit.operation).direction(change.edit)
-        if weight == 0:
+        if abs(weight) < _NIL:
             return f"{summary}; the layer's relevance is not known or nil"
         told = "helps" if weight > 0 else "hurts"
         if direction * weight > 0:
             why = "more of it may help more" if direction > 0 else "less or other of it may help"
             return f"the layer {told} ({share}), so {why}: {summary}"
         return f"the layer {told} ({share}); tried all the same for diversity: {summary}"
+
+
+def _anywhere(edit: str) -> str:
+    """A described edit without its line, which moves when something is inserted above."""
+    return _LINE.sub("", edit, count=1)
