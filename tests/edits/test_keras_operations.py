@@ -203,3 +203,35 @@ model = Model(inputs, layers.Dense(10)(x))
         '+stem = layers.Conv2D(12, 3, padding="same")(inputs)',
         '+x = layers.Conv2D(12, 3, padding="same")(stem)',
     ]
+
+
+def test_a_file_that_imports_both_packages_keeps_to_keras(keras_bench: Callable) -> None:
+    source = SUBCLASSED.replace(
+        "from tensorflow.keras.layers import", "import keras\nfrom keras.layers import"
+    ).replace("tf.keras.Model", "keras.Model")
+    assert keras_bench(source, entry="Net").edited("add_norm", "conv2d") == [
+        "-        self.conv = Conv2D(8, 3)",
+        "+        self.conv = keras.Sequential([Conv2D(8, 3), keras.layers.BatchNormalization()])",
+    ]
+
+
+def test_a_new_layer_starts_its_weights_as_the_one_before(keras_bench: Callable) -> None:
+    options = "kernel_initializer='he_normal', kernel_regularizer=l2(1e-4)"
+    source = "from keras.regularizers import l2\n" + FUNCTIONAL.replace(
+        'x = Conv2D(16, 3, padding="same")', f'x = Conv2D(16, 3, padding="same", {options})'
+    )
+    bench = keras_bench(source)
+    assert bench.edited("insert_block", "conv2d_1", block="conv-bn")[0] == (
+        f'+x = Conv2D(16, 3, padding="same", use_bias=False, {options})(x)'
+    )
+    # A separable convolution names its kernels otherwise.
+    assert "kernel_" not in bench.edited("insert_block", "conv2d_1", block="separable")[0]
+
+
+def test_a_layer_without_its_norm_gets_its_bias_back(keras_bench: Callable) -> None:
+    source = FUNCTIONAL.replace('3, padding="same")', '3, padding="same", use_bias=False)')
+    assert keras_bench(source).edited("drop_norm", "batch_normalization") == [
+        '-x = Conv2D(16, 3, padding="same", use_bias=False)(x)',
+        "-x = BatchNormalization()(x)",
+        '+x = Conv2D(16, 3, padding="same")(x)',
+    ]

@@ -85,3 +85,80 @@ def test_a_sum_loses_a_branch(torch_bench: Callable) -> None:
 def test_blocks_of_one_name_in_two_classes_are_told_apart(torch_bench: Callable) -> None:
     edits = [edit for edit in torch_bench(BLOCKS).edits if edit.operation == "swap_block"]
     assert {edit.layer for edit in edits} >= {"cell.left", "cell.right", "other.left"}
+
+
+STAGES = """\
+from torch import nn
+
+
+class Gate(nn.Module):
+    def __init__(self, inplace=True):
+        super().__init__()
+        self.relu = nn.ReLU6(inplace)
+
+    def forward(self, x):
+        return self.relu(x + 3) / 6
+
+
+class Swish(nn.Module):
+    def __init__(self, inplace=True):
+        super().__init__()
+        self.gate = Gate(inplace)
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+class Conv(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+
+
+class Down(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.conv = Conv(inputs, outputs)
+
+    def forward(self, x):
+        return self.conv(self.pool(x))
+
+
+class Wide(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Conv2d(inputs, outputs, 5, padding=2), nn.ReLU())
+
+
+class Out(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = Conv(3, 8)
+        self.down = Down(8, 8)
+        self.swish = Swish()
+        self.wide = Wide(8, 8)
+        self.out = Out(8, 2)
+
+    def forward(self, x):
+        return self.out(self.wide(self.swish(self.down(self.stem(x)))))
+"""
+
+
+def test_blocks_that_do_something_else_to_the_shape_do_not_take_part(torch_bench: Callable) -> None:
+    edits = [edit for edit in torch_bench(STAGES).edits if edit.operation == "swap_block"]
+    swaps = {(edit.layer, edit.arguments["to"]) for edit in edits}
+    assert swaps == {("stem", "Wide"), ("wide", "Conv"), ("down.conv", "Wide")}
+
+
+def test_a_block_that_did_not_run_is_a_choice(torch_bench: Callable) -> None:
+    unused = STAGES.replace("self.down = Down(8, 8)", "self.down = nn.MaxPool2d(2)")
+    edits = [edit for edit in torch_bench(unused).edits if edit.operation == "swap_block"]
+    assert {edit.arguments["to"] for edit in edits} == {"Conv", "Down", "Wide"}

@@ -130,7 +130,7 @@ GOLDEN = [
     (
         ("insert_block", "features.0", {"block": "conv-bn"}),
         [
-            "+            nn.ReLU(),",
+            "+            nn.ReLU(inplace=True),",
             "+            nn.Conv2d(16, 16, kernel_size=3, padding=1, bias=False),",
             "+            nn.BatchNorm2d(16),",
         ],
@@ -139,7 +139,7 @@ GOLDEN = [
         ("insert_block", "fc", {"block": "dense"}),
         [
             "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
-            "+        self.fc = nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.ReLU(), nn.Linear(32, 32))  # hidden",
+            "+        self.fc = nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.SiLU(), nn.Linear(32, 32))  # hidden",
         ],
     ),
     (
@@ -346,7 +346,7 @@ def test_a_long_line_is_broken(torch_bench: Callable) -> None:
         "-        self.fc = nn.Linear(in_features=24 * 2 * 2, out_features=32)",
         "+        self.fc = nn.Sequential(",
         "+            nn.Linear(in_features=24 * 2 * 2, out_features=32),",
-        "+            nn.ReLU(),",
+        "+            nn.SiLU(),",
         "+            nn.Linear(32, 32),",
         "+        )",
     ]
@@ -403,3 +403,200 @@ def test_line_breaks_of_windows_are_kept(torch_bench: Callable) -> None:
     edit = next(edit for edit in bench.edits if (edit.operation, edit.layer) == ("add_norm", "features.0"))
     text = bench.apply(edit)
     assert text.count("\n") == text.count("\r\n") == SEQUENTIAL.count("\n") + 1
+
+
+PAIRS = """\
+import torch
+from torch import nn
+
+
+class Pair(nn.Module):
+    def __init__(self, inputs, outputs, middle):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, middle, kernel_size=3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(in_channels=middle, out_channels=outputs, kernel_size=3, padding=1),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = Pair(3, 8, 8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.pair(x).mean((2, 3)))
+"""
+
+
+def test_a_layer_that_is_repeated_reads_what_the_first_gives(torch_bench: Callable) -> None:
+    lines = torch_bench(PAIRS).edited("repeat_layer", "pair.body.2")
+    assert lines == [
+        "+            nn.LeakyReLU(0.2),",
+        "+            nn.Conv2d(in_channels=outputs, out_channels=outputs, kernel_size=3, padding=1),",
+    ]
+    grouped = PAIRS.replace("outputs, kernel_size=3", "outputs, groups=middle, kernel_size=3")
+    assert not [edit for edit in torch_bench(grouped).edits if edit.operation == "repeat_layer"]
+
+
+def test_an_activation_of_other_names_is_not_copied(torch_bench: Callable) -> None:
+    source = PAIRS.replace("nn.LeakyReLU(0.2)", "nn.ReLU(inplace=middle > 0)")
+    assert torch_bench(source).edited("repeat_layer", "pair.body.2")[0] == "+            nn.ReLU(),"
+
+
+HELPER = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = self.conv(3), self.conv(8)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 10)
+
+    def conv(self, inputs):
+        return nn.Conv2d(inputs, 8, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        x = self.norm(self.first(x)).relu()
+        return self.head(self.second(x).relu().mean((2, 3)))
+"""
+
+
+def test_a_helper_with_a_norm_behind_some_of_its_layers_gets_no_more(torch_bench: Callable) -> None:
+    assert not [edit for edit in torch_bench(HELPER).edits if edit.operation == "insert_block"]
+    every = HELPER.replace("self.second(x)", "self.norm2(self.second(x))").replace(
+        "        self.head =", "        self.norm2 = nn.BatchNorm2d(8)\n        self.head ="
+    )
+    assert torch_bench(every).edited("insert_block", block="conv-bn") == [
+        "-        return nn.Conv2d(inputs, 8, 3, padding=1, bias=False)",
+        "+        return nn.Sequential(",
+        "+            nn.Conv2d(inputs, 8, 3, padding=1, bias=False),",
+        "+            nn.BatchNorm2d(8),",
+        "+            nn.ReLU(),",
+        "+            nn.Conv2d(8, 8, kernel_size=3, padding=1, bias=False),",
+        "+        )",
+    ]
+
+
+def test_a_module_that_runs_again_gets_no_norm(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace("self.features(x))", "self.features(x) + self.features(-x))")
+    edits = [edit for edit in torch_bench(source).edits if edit.layer.startswith("features")]
+    assert not {edit.operation for edit in edits} & {"add_norm", "insert_block"}
+    assert "widen" in {edit.operation for edit in edits}
+
+
+NORMED = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
+"""
+
+
+def test_a_layer_without_its_norm_gets_its_bias_back(torch_bench: Callable) -> None:
+    assert torch_bench(NORMED).edited("drop_norm", "norm") == [
+        "-        self.conv = nn.Conv2d(3, 8, 3, bias=False)",
+        "-        self.norm = nn.BatchNorm2d(8)",
+        "+        self.conv = nn.Conv2d(3, 8, 3)",
+        "+        self.norm = nn.Identity()",
+    ]
+
+
+def test_a_norm_stays_where_the_bias_cannot_come_back(torch_bench: Callable) -> None:
+    positional = NORMED.replace("bias=False", "1, 0, 1, 1, False")
+    for source in (positional, HELPER):
+        assert not [edit for edit in torch_bench(source).edits if edit.operation == "drop_norm"]
+
+
+def test_a_stride_that_keeps_the_size_is_none(torch_bench: Callable) -> None:
+    source = NORMED.replace("nn.Conv2d(3, 8, 3, bias=False)", "nn.Conv2d(3, 8, 4, stride=2)")
+    strides = [
+        [edit for edit in torch_bench(source, shape=shape).edits if edit.operation == "change_stride"]
+        for shape in ((3, 4, 4), (3, 8, 8))
+    ]
+    assert [len(edits) for edits in strides] == [0, 1]
+
+
+INITIALISED = SEQUENTIAL.replace(
+    "\n    def forward",
+    """
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.zeros_(m.bias)
+
+    def forward""",
+)
+
+
+def test_layers_have_the_bias_that_the_file_sets(torch_bench: Callable) -> None:
+    bench = torch_bench(INITIALISED)
+    assert "+            nn.Conv2d(16, 16, kernel_size=3, padding=1)," in bench.edited(
+        "insert_block", "features.0", block="conv-bn"
+    )
+    assert "bias=False" not in "".join(bench.edited("swap_conv", "features.6"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        INITIALISED.replace("nn.Conv2d):", "nn.Conv2d) and m.bias is not None:"),
+        INITIALISED.replace("(m, nn.Conv2d):", "(m, nn.BatchNorm2d):"),
+        INITIALISED.replace(
+            "                nn.init", "                if m.bias is not None:\n" + " " * 20 + "nn.init"
+        ),
+    ],
+)
+def test_a_file_that_minds_missing_biases_lets_them_be_left_out(torch_bench: Callable, source: str) -> None:
+    assert "bias=False" in "".join(torch_bench(source).edited("swap_conv", "features.6"))
+
+
+RECURRENT = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(8, 8)
+        self.split = Split()
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.mix(x)
+        x, _ = self.split(x)
+        x, _ = self.gru(x)
+        y = self.gru(x)
+        return self.head(y[0].mean(1))
+
+
+class Split(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.fc(x), None
+"""
+
+
+def test_no_skip_around_what_gives_a_tuple(torch_bench: Callable) -> None:
+    bench = torch_bench(RECURRENT, shape=(5, 8))
+    skips = {edit.arguments["what"] for edit in bench.edits if edit.operation == "add_skip"}
+    assert skips == {"self.mix + x", "self.fc + x"}

@@ -75,10 +75,15 @@ class Imports:
                     return local, ()
             if self.stars & set(self._rooms):
                 return kind, ()
-        for local, full in self.names.items():
-            for room in self._rooms:
-                if room.startswith(full + "."):
-                    return f"{local}.{room[len(full) + 1 :]}.{kind}", ()
+        paths = [
+            (local, room.removeprefix(full + "."))
+            for local, full in self.names.items()
+            for room in self._rooms
+            if room.startswith(full + ".")
+        ]
+        if paths:
+            local, path = min(paths, key=lambda item: item[1].count("."))
+            return f"{local}.{path}.{kind}", ()
         return self._with_import(kind)
 
     def functional(self, function: str) -> tuple[str, tuple[Replacement, ...]]:

@@ -200,6 +200,7 @@ def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]
     for local, full in names.items():
         if full in ("keras", "tensorflow.keras", "tf_keras"):
             return f"{local}.Sequential", ()
+    for local, full in names.items():
         if full == "tensorflow":
             return f"{local}.keras.Sequential", ()
     name, imports = context.imports.name("Dense")
@@ -229,7 +230,7 @@ def take_away(context: EditContext, layer: LayerCall) -> list[Replacement] | Non
     tree = context.tree
     start, end = tree.span(place.node)
     if place.form == "item":
-        gone = _without_item(context, place.node)
+        gone = without_item(context, place.node)
         if gone is not None:
             return [gone]
     if (
@@ -282,7 +283,8 @@ def _whole_lines(context: EditContext, start: int, end: int) -> Replacement:
     return Replacement(tree.line_start(start), stop, "")
 
 
-def _without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
+def without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
+    """Take an argument or list element away from others; None where it is the only one."""
     tree = context.tree
     start, end = tree.span(item)
     outer = tree.parents[item]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._source import SourceTree, dotted, self_attribute
+from nas_assistant.edits.operations._activations import CHOICES
 from nas_assistant.graphs import NORMALISATIONS, Node, Operation
 
 Written = tuple[str, tuple[Replacement, ...]]
@@ -19,6 +23,9 @@ _SPACE = (
     cst.LeftParen,
     cst.RightParen,
 )
+_LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
+_HIDDEN = frozenset({*CHOICES, Operation.RELU6})
+_STATEMENTS = (cst.SimpleStatementLine, cst.FunctionDef)
 
 
 def copied(context: EditContext, expression: cst.BaseExpression) -> str | None:
@@ -74,10 +81,31 @@ def norm(context: EditContext, layer: LayerCall) -> Written | None:
     return f"{name}({width})", imports
 
 
-def relu(context: EditContext) -> Written:
-    """A fresh ReLU."""
+def activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Written]:
+    """A fresh activation: one like the file's own that is nearest to a layer, or a ReLU."""
+    start, end = context.tree.span(layer.call)
+
+    def distance(found: LayerCall) -> int:
+        first, last = context.tree.span(found.call)
+        return max(first - end, start - last)
+
+    own = [found for found in context.layers if _repeatable(context, found)]
+    if own:
+        nearest = min(own, key=distance)
+        return nearest.nodes[0].op, (context.tree.code(nearest.call), ())
     name, imports = context.imports.name("ReLU")
-    return f"{name}()", imports
+    return Operation.RELU, (f"{name}()", imports)
+
+
+def _repeatable(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a layer is a hidden activation, made of names of the whole file and literals only."""
+    local = dotted(layer.call.func).partition(".")[0] not in context.imports.names
+    if layer.kind.role != "activation" or layer.nodes[0].op not in _HIDDEN or local:
+        return False
+    return "name" not in layer.arguments and all(
+        isinstance(item.value, _LITERAL) or context.tree.code(item.value) in ("True", "False")
+        for item in layer.call.args
+    )
 
 
 def same(node: Node) -> bool:
@@ -91,10 +119,38 @@ def only_user(context: EditContext, node: Node) -> Node | None:
     return context.graph.nodes[users[0]] if len(users) == 1 else None
 
 
-def is_normalised(context: EditContext, layer: LayerCall) -> bool:
-    """Whether a normalisation, and nothing else, reads what a layer gives out."""
-    readers = [only_user(context, node) for node in layer.last]
-    return bool(readers) and all(reader is not None and reader.op in NORMALISATIONS for reader in readers)
+def is_normalised(context: EditContext, layer: LayerCall) -> bool | None:
+    """Whether normalisations, and nothing else, read what a layer gives out; None where some readers are."""
+    readers = [user for node in layer.last for user in context.users.get(node.id, [])]
+    found = {context.graph.nodes[user].op in NORMALISATIONS for user in readers}
+    return None if len(found) == 2 else True in found
+
+
+def runs_again(layer: LayerCall) -> bool:
+    """Whether a layer runs more than once, which would mix the running statistics of a norm behind it."""
+    runs = [(node.layer, node.op) for node in layer.main]
+    return len(set(runs)) < len(runs)
+
+
+def biasless(context: EditContext) -> str:
+    """The argument of a PyTorch layer that leaves out its bias, where the file can do without one."""
+    uses = context.tree.nodes(cst.Attribute)
+    return "" if any(_needs_bias(context.tree, use) for use in uses) else ", bias=False"
+
+
+def _needs_bias(tree: SourceTree, use: cst.CSTNode) -> bool:
+    """Whether a use is like ``init.zeros_(m.bias)`` for an ``m`` that may be a convolution without a bias."""
+    if not isinstance(use, cst.Attribute) or use.attr.value != "bias" or dotted(use.value) in ("", "self"):
+        return False
+    if self_attribute(use.value) or not isinstance(
+        tree.enclosing(use, cst.Call, cst.If, *_STATEMENTS), cst.Call
+    ):
+        return False
+    around = tree.enclosing(use, cst.If)
+    if not isinstance(around, cst.If) or (around.orelse is not None and tree.inside(use, around.orelse)):
+        return True
+    test = tree.code(around.test)
+    return ".bias" not in test and ("Conv" in test or not re.search("Norm|Linear|Dense|Embedding", test))
 
 
 def makes_output(context: EditContext, node: Node) -> bool:

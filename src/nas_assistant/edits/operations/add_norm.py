@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
-from nas_assistant.edits.operations._text import is_output, norm, only_user, reads
+from nas_assistant.edits.operations._text import is_output, norm, only_user, reads, runs_again
 from nas_assistant.graphs import NORMALISATIONS, Operation
 
 
@@ -25,7 +25,7 @@ class AddNorm(BaseEditOperation):
                 context, layer
             ):
                 continue
-            if any(_normalised(context, layer)):
+            if runs_again(layer) or any(_normalised(context, layer)):
                 continue
             written = norm(context, layer)
             if written is None:

@@ -27,7 +27,7 @@ class AddSkip(BaseEditOperation):
         """Calls of the forward pass whose nodes take and give one shape, with weights in between."""
         for offset, nodes in sorted(context.called_at.items()):
             call = self._call(context, offset)
-            if call is None or not _residual(context, nodes):
+            if call is None or _unpacked(context, call) or not _residual(context, nodes):
                 continue
             before = call.args[0].value
             if not isinstance(before, cst.Name):
@@ -61,9 +61,17 @@ class AddSkip(BaseEditOperation):
         return None
 
 
+def _unpacked(context: EditContext, call: cst.Call) -> bool:
+    """Whether a call gives a tuple, of which the file takes a part."""
+    parent = context.tree.parents[call]
+    if isinstance(parent, cst.Assign):
+        return any(isinstance(target.target, cst.Tuple | cst.List) for target in parent.targets)
+    return isinstance(parent, cst.Subscript)
+
+
 def _residual(context: EditContext, nodes: list[Node]) -> bool:
     """Whether the nodes of one call are one chain from a shape to the same shape, each time it is made."""
-    if not nodes or all(node.op in _LIGHT for node in nodes):
+    if all(node.op in _LIGHT for node in nodes) or any(node.op is Operation.RECURRENT for node in nodes):
         return False
     ids = {node.id for node in nodes}
     entries = [node for node in nodes if not ids.intersection(node.inputs)]

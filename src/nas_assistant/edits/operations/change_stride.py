@@ -41,6 +41,8 @@ class ChangeStride(BaseEditOperation):
                 written = set_argument(context, layer, name, f"({to}, {to})" if pair else str(to))
                 if written is None or min(min(size) for size in sizes.values()) < 1:
                     continue
+                if all(sizes[node.id] == node.output_shape[1:] for node in nodes):
+                    continue
                 if not size_absorbed(context, sizes):
                     continue
                 start = context.tree.span(layer.call)[0]

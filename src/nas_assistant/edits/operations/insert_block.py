@@ -9,16 +9,20 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits.operations._text import (
+    activation,
+    biasless,
     channels,
+    copied,
     dimensions,
     is_normalised,
     is_output,
     norm,
     reads,
-    relu,
+    runs_again,
 )
 from nas_assistant.graphs import ACTIVATIONS, Operation
 
+_WEIGHT_OPTIONS = ("kernel_initializer", "kernel_regularizer")
 _BLOCKS = {2: ("conv-bn", "separable"), 0: ("dense",)}
 
 
@@ -34,6 +38,8 @@ class InsertBlock(BaseEditOperation):
         for layer in context.layers:
             rank = dimensions(layer) if layer.main else None
             if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS or is_output(context, layer):
+                continue
+            if rank == 2 and (runs_again(layer) or is_normalised(context, layer) is None):
                 continue
             for block in _BLOCKS[rank]:
                 made = _block(context, layer, block)
@@ -62,13 +68,14 @@ def _block(
     normal = norm(context, layer)
     if width is None or (normal is None and block != "dense"):
         return None
-    active, imports = relu(context)
+    op, (active, imports) = activation(context, layer)
     activated = any(node.op in ACTIVATIONS for node in layer.nodes)
     first = [] if activated else [active]
-    ops = [] if activated else [Operation.RELU]
+    ops = [] if activated else [op]
     if block == "dense":
         name, more = context.imports.name("Linear" if context.torch else "Dense")
-        tail = f'{name}({width}, activation="relu")' if activated else f"{name}({width})"
+        kept = _weight_options(context, layer)
+        tail = f'{name}({width}, activation="relu"{kept})' if activated else f"{name}({width}{kept})"
         text = f"{name}({width}, {width})" if context.torch else tail
         return [*first, text], (*imports, *more), (*ops, Operation.DENSE)
     assert normal is not None
@@ -76,15 +83,18 @@ def _block(
     conv, more = context.imports.name("Conv2d" if context.torch else "Conv2D")
     imports = (*imports, *bn_imports, *more)
     last = [active] if activated else []
+    bias = biasless(context)
     if not context.torch:
-        kind = conv if block == "conv-bn" else context.imports.name("SeparableConv2D")[0]
-        texts = [f'{kind}({width}, 3, padding="same", use_bias=False)']
+        plain = block == "conv-bn"
+        kind = conv if plain else context.imports.name("SeparableConv2D")[0]
+        kept = _weight_options(context, layer) if plain else ""
+        texts = [f'{kind}({width}, 3, padding="same", use_bias=False{kept})']
     elif block == "conv-bn":
-        texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1, bias=False)"]
+        texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1{bias})"]
     else:
         texts = [
-            f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}, bias=False)",
-            f"{conv}({width}, {width}, kernel_size=1, bias=False)",
+            f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}{bias})",
+            f"{conv}({width}, {width}, kernel_size=1{bias})",
         ]
     depthwise_ops = (Operation.DEPTHWISE_CONV,) if block == "separable" else ()
     ops = [*ops, *depthwise_ops, Operation.CONV, Operation.BATCH_NORM]
@@ -101,7 +111,12 @@ def _in_order(
 
 
 def _units(context: EditContext, layer: LayerCall) -> str | None:
-    from nas_assistant.edits.operations._text import copied
-
     argument = layer.arguments.get(layer.kind.produces)
     return None if argument is None else copied(context, argument.value)
+
+
+def _weight_options(context: EditContext, layer: LayerCall) -> str:
+    """How a Keras layer starts and regularises its weights, as further arguments."""
+    kept = [layer.arguments[name] for name in _WEIGHT_OPTIONS if name in layer.arguments]
+    texts = [context.tree.code(argument) for argument in kept]
+    return "".join(f", {text}" for text in texts if "\n" not in text)

@@ -27,5 +27,13 @@ class RemoveLayer(BaseEditOperation):
 def _fits(context: EditContext, layer: LayerCall) -> bool:
     if layer.kind.role not in _ROLES or layer.kind.name == "Identity":
         return False
+    if not _same_by_name(context, layer):
+        return False
     apart = (node for node in layer.nodes if node.op in ACTIVATIONS or node.op is Operation.MAX_POOL)
     return layer.main != layer.nodes or not any(keeps_apart(context, node) for node in apart)
+
+
+def _same_by_name(context: EditContext, layer: LayerCall) -> bool:
+    """Whether what is read and what is given are written alike, and so are equal for any arguments."""
+    written = [layer.arguments[n] for n in (*layer.kind.follows, layer.kind.produces) if n in layer.arguments]
+    return len({context.tree.code(argument.value) for argument in written}) < 2

@@ -11,7 +11,15 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._source import dotted
-from nas_assistant.edits.operations._text import Written, is_normalised, is_output, norm, relu
+from nas_assistant.edits.operations._text import (
+    Written,
+    activation,
+    copied,
+    is_normalised,
+    is_output,
+    norm,
+    runs_again,
+)
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 
@@ -39,7 +47,9 @@ class RepeatLayer(BaseEditOperation):
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
             between = _between(context, layer) if context.torch else {}
-            yield from self._change(context, layer.call, list(layer.main), layer.layer, between)
+            again = _again(context, layer)
+            if between is not None and again is not None:
+                yield from self._change(context, layer.call, list(layer.main), layer.layer, again, between)
         yield from self._blocks(context)
 
     def _change(
@@ -48,6 +58,7 @@ class RepeatLayer(BaseEditOperation):
         call: cst.Call,
         nodes: list[Node],
         layer: str,
+        again: str,
         between: Mapping[Operation, Written] = MappingProxyType({}),
     ) -> Iterator[Change]:
         holder = LayerCall(call, context.kinds["Dropout"], tuple(nodes), {})
@@ -55,7 +66,7 @@ class RepeatLayer(BaseEditOperation):
             return
         if "name=" in context.tree.code(call):
             return
-        texts = [*(text for text, _ in between.values()), context.tree.code(call)]
+        texts = [*(text for text, _ in between.values()), again]
         placed = put_behind(context, holder, texts)
         if placed is None:
             return
@@ -95,13 +106,34 @@ class RepeatLayer(BaseEditOperation):
                 and _one_line(context, call)
                 and _rebuilds(context, call)
             ):
-                yield from self._change(context, call, nodes, name)
+                yield from self._change(context, call, nodes, name, context.tree.code(call))
 
 
-def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written]:
-    """What comes between a layer and itself, in order."""
-    normal = norm(context, layer) if is_normalised(context, layer) else None
-    active = {Operation.RELU: relu(context)}
+def _again(context: EditContext, layer: LayerCall) -> str | None:
+    """The call once more, reading what the first gives; None where that cannot be written."""
+    text = context.tree.code(layer.call)
+    given = layer.arguments.get(layer.kind.produces)
+    for name in layer.kind.follows:
+        read = layer.arguments.get(name)
+        if read is None or given is None or context.tree.code(read.value) == context.tree.code(given.value):
+            continue
+        new = copied(context, given.value)
+        if new is None or "groups" in layer.arguments:
+            return None
+        first = context.tree.span(layer.call)[0]
+        start, end = (place - first for place in context.tree.span(read.value))
+        data = text.encode()
+        text = data[:start].decode() + new + data[end:].decode()
+    return text
+
+
+def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written] | None:
+    """What comes between a layer and itself, in order; None where that differs from use to use."""
+    normalised = is_normalised(context, layer)
+    if normalised is None or (normalised and runs_again(layer)):
+        return None
+    normal = norm(context, layer) if normalised else None
+    active = dict([activation(context, layer)])
     return active if normal is None else {Operation.BATCH_NORM: normal, **active}
 
 

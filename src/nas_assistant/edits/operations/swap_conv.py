@@ -11,7 +11,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import sequential_name, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
-from nas_assistant.edits.operations._text import copied
+from nas_assistant.edits.operations._text import biasless, copied
 from nas_assistant.graphs import Operation
 
 _KEPT = ("kernel_size", "stride", "padding", "dilation")
@@ -74,7 +74,7 @@ class SwapConv(BaseEditOperation):
         conv = context.tree.code(layer.call.func)
         name, imports = sequential_name(context)
         text = (
-            f"{name}({conv}({first}, {first}, {', '.join(kept)}, groups={first}, bias=False), "
+            f"{name}({conv}({first}, {first}, {', '.join(kept)}, groups={first}{biasless(context)}), "
             f"{conv}({first}, {second}, kernel_size=1{last}))"
         )
         if "\n" in text:
