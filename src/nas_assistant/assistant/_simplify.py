@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from nas_assistant.assistant._search import Search
     from nas_assistant.graphs import ComputationalGraph
 
-_MOST_BUILDS = 40
 _SAME = 1e-6
 """Predictions of one network differ by less."""
 
@@ -47,7 +46,7 @@ def simplify(search: Search, pool: SandboxPool) -> None:
     """Put the user's own lines back wherever that predicts no lower, as one more candidate.
 
     A proposal of several edits is taken or turned down whole, so that some of them may do nothing. Which do
-    is found hunk by hunk of the diff, whoever wrote it.
+    is found hunk by hunk of the diff, whoever wrote it. It takes no more builds than a round.
 
     Args:
         search: Ended, with a best.
@@ -71,7 +70,7 @@ def _next(
     changed = split_lines(source)
     for hunk in _hunks(original, changed):
         text = hunk.taken_back(original, changed)
-        if text in tried or len(tried) >= _MOST_BUILDS or text == search.original.source:
+        if text in tried or len(tried) >= search.options.proposals_per_iteration or text == search.original.source:
             continue
         tried.add(text)
         try:
