@@ -70,7 +70,9 @@ def _next(
     changed = split_lines(source)
     for hunk in _hunks(original, changed):
         text = hunk.taken_back(original, changed)
-        if text in tried or len(tried) >= search.options.proposals_per_iteration or text == search.original.source:
+        if len(tried) == search.options.proposals_per_iteration:
+            return None
+        if text in tried or text == search.original.source:
             continue
         tried.add(text)
         try:
