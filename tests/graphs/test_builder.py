@@ -56,6 +56,13 @@ def test_zero_padding_becomes_part_of_the_convolutions_that_read_it():
     assert graph.nodes[1].inputs == (0,)
 
 
+def test_padding_by_nothing_is_left_out():
+    builder, x = start()
+    x = builder.add(Operation.PAD, [x], output_shape=MAP, padding=(0, 0, 0, 0))
+    by_unknown_amounts = builder.add(Operation.PAD, [x], output_shape=MAP)
+    assert ops(builder.build([by_unknown_amounts])) == ["input", "pad", "output"]
+
+
 def test_zero_padding_stays_when_a_pool_reads_it():
     builder, x = start()
     pad = builder.add(Operation.PAD, [x], output_shape=(4, 10, 10), padding=(1, 1, 1, 1))

@@ -95,6 +95,24 @@ def test_odd_same_padding_puts_the_larger_part_after():
     assert graph.nodes[1].padding == (1, 1, 2, 2)
 
 
+class Padded(nn.Module):
+    def __init__(self, pad, mode):
+        super().__init__()
+        self.pad, self.mode = pad, mode
+
+    def forward(self, x):
+        return torch.relu(nn.functional.pad(x, self.pad, mode=self.mode))
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_padding_by_nothing_is_left_out(mode, method):
+    image = torch.randn(2, 3, 8, 8)
+    assert ops(read_torch(Padded([0, 0, 0, 0], mode), image, method=method)) == ["input", "relu", "output"]
+    # What is cut off on one side and added on the other moves the image.
+    assert ops(read_torch(Padded([1, -1, 0, 0], "constant"), image, method=method))[1] == "pad"
+
+
 def test_a_shared_layer_is_a_node_for_each_call_and_counted_once():
     module, example = model_and_input("shared")
     graph = read_torch(module, example)

@@ -20,10 +20,10 @@ class GraphBuilder:
     """Builds a graph node by node; :meth:`build` normalises it.
 
     The normal form is what makes the same network written for two frameworks the same graph: identities,
-    reshapes that only add or drop axes of length 1, and additions or products with a constant are left out,
-    zero padding is part of the convolution after it, every spelling of the global average pool is one
-    operation, an activation spelt out as arithmetic is that activation, and a chain of additions is one
-    addition.
+    padding by nothing, reshapes that only add or drop axes of length 1, and additions or products with a
+    constant are left out, zero padding is part of the convolution after it, every spelling of the global
+    average pool is one operation, an activation spelt out as arithmetic is that activation, and a chain of
+    additions is one addition.
 
     Args:
         framework: Name of the front end's framework.
@@ -180,6 +180,8 @@ def _is_transparent(node: Node, nodes: dict[int, Node]) -> bool:
         return False
     if node.op in (Operation.IDENTITY, Operation.ADD, Operation.MUL):
         return True
+    if node.op is Operation.PAD:
+        return node.padding == (0, 0, 0, 0)
     source = nodes[node.inputs[0]].output_shape
     if node.op is Operation.CONCAT:
         return source == node.output_shape

@@ -261,6 +261,8 @@ def _maximum(call: Call) -> Description:
 @_handles("pad constant_pad_nd", "input pad mode value")
 def _pad(call: Call) -> Description:
     amounts = [int(v) for v in call.get("pad", ())]
+    if not any(amounts):
+        return {"op": Operation.IDENTITY}
     left, right, top, bottom = [*amounts, 0, 0, 0, 0][:4]
     if call.input.dim() == 3:
         left, right, top, bottom = 0, 0, left, right
