@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_assistant.assistant._notes import elsewhere_notes, growth_notes
+import pytest
+
+from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, scope_notes
 from nas_assistant.generators import Constraints
-from nas_assistant.graphs import ComputationalGraph, Location, Operation, WeightedNode
+from nas_assistant.graphs import ComputationalGraph, GraphBuilder, Location, Operation, WeightedNode
 
 
 def test_a_much_larger_model_is_told() -> None:
@@ -31,3 +33,31 @@ def test_layers_of_other_files_are_told() -> None:
         "2 of 3 layers with weights are created in blocks.py, and no other file than model.py"
     )
     assert not elsewhere_notes(ComputationalGraph([layer(0, "model.py")]), Path("/home/user/model.py"))
+
+
+def scope(given: tuple[int, ...], returned: tuple[int, ...]) -> tuple[str, ...]:
+    builder = GraphBuilder("torch")
+    source = builder.add(Operation.INPUT, output_shape=given)
+    return scope_notes(builder.build([builder.add(Operation.OTHER, [source], output_shape=returned)]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((2, 28, 28), "of shape 2,28,28"), ((16, 100), "of shape 16,100"), ((1,), "of a single value"),
+     ((1, 1, 1), "of a single value"), ((), "of a single value")],
+)  # fmt: skip
+def test_an_output_that_scores_no_classes_is_told(shape: tuple[int, ...], words: str) -> None:
+    (note,) = scope((3, 32, 32), shape)
+    assert note.startswith(f"an output {words} is no score for each class: ")
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 1, 1), (1, 10)])
+def test_scores_of_classes_are_not_remarked_on(shape: tuple[int, ...]) -> None:
+    assert not scope((3, 32, 32), shape)
+
+
+def test_an_input_that_is_no_image_is_told() -> None:
+    (note,) = scope((16,), (10,))
+    assert note.startswith("an input of shape 16 is no image: ")
+    assert len(scope((16,), (16, 100))) == 2
+    assert not scope((), ())

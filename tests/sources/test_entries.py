@@ -119,6 +119,34 @@ def test_required_arguments_are_listed_with_an_example() -> None:
     assert chosen(source, example) == "Net"
 
 
+def needs(signature: str) -> str:
+    with pytest.raises(ModelError) as caught:
+        chosen(TORCH + f"class Net(nn.Module):\n    def __init__({signature}): ...\n")
+    return str(caught.value)
+
+
+def test_arguments_by_keyword_alone_are_named_in_the_example() -> None:
+    example = needs("self, in_channels, *, image_size, num_classes, drop=0.1").split('--entry "')[1][:-1]
+    assert example == "Net(3, image_size=32, num_classes=10)"
+    call = parse_entry(example)
+    assert (call.arguments, call.keywords) == ((3,), {"image_size": 32, "num_classes": 10})
+
+
+def test_keywords_of_a_factory_and_of_a_parent_are_known() -> None:
+    source = TORCH + "class Base(nn.Module):\n  def __init__(self, *, width): ...\n  def forward(s, x): ...\n"
+    with pytest.raises(ModelError, match=r'"Net\(width=1\)"'):
+        chosen(source + "class Net(Base): ...\n")
+    with pytest.raises(ModelError, match=r'"build\(1, depth=1\)"'):
+        chosen(TORCH + "def build(width, *, depth):\n    return nn.Sequential()\n")
+
+
+@pytest.mark.parametrize("name", ["args", "cfg", "config", "opt", "opts", "hparams", "params"])
+def test_a_configuration_is_no_number(name: str) -> None:
+    message = needs(f"self, {name}, num_classes")
+    assert f"Net needs arguments: {name}, num_classes; add a function without arguments" in message
+    assert "for example" not in message
+
+
 def test_a_building_block_can_be_chosen() -> None:
     assert chosen(TORCH + BLOCK + NET, "Block(3)") == "Block"
 

@@ -137,7 +137,46 @@ def test_wrappers_are_taken_off(write: Callable[..., Path], sandbox: Sandbox, te
 
 def test_two_inputs_are_told(refused: Callable[..., ModelError]) -> None:
     error = refused(NET.replace("forward(self, x)", "forward(self, x, y)"))
-    assert "one input" in str(error)
+    assert error.failure.line == 10 and str(error).startswith("model.py:10: ")
+    assert "'y'; only models with one input can be read" in str(error)
+    assert "--entry" not in str(error)
+
+
+PAIR = """\
+
+class Head(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer = nn.Linear(width, 1)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = Head(10)
+        self.net = Net()
+
+    def forward(self, first, second):
+        return self.head(self.net(first) - self.net(second))
+"""
+
+
+def test_a_part_that_can_be_read_is_named(
+    write: Callable[..., Path], refused: Callable[..., ModelError], sandbox: Sandbox
+) -> None:
+    error = refused(NET + PAIR)
+    assert error.failure.line == 28
+    assert str(error).endswith("only models with one input can be read: --entry Net reads a part of it")
+    assert inspect_model(write(NET + PAIR), entry="Net", sandbox=sandbox).output_shape == (10,)
+
+
+def test_a_layer_that_is_called_wrongly_is_no_matter_of_inputs(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET.replace("self.layer(x.flatten(1))", "self.layer()"))
+    assert error.failure.line == 11
+    assert "one input" not in str(error)
 
 
 def test_a_plain_mlp_and_tokens(write: Callable[..., Path], sandbox: Sandbox) -> None:
@@ -209,6 +248,9 @@ def test_relative_imports_in_a_package(tmp_path: Path, sandbox: Sandbox) -> None
     ("text", "words", "line"),
     [
         ("import nonsuch_package\n", "imports nonsuch_package", 12),
+        ("import nonsuch_package\n", "install it beside nas-assistant, or move the model", 12),
+        ("open('absent.npy')\n", "'absent.npy'; what does not build the model belongs under", 12),
+        ("open('/etc/shadow')\n", "what does not build the model belongs under", 12),
         ("raise ValueError('one\\ntwo')\n", "ValueError: one", 12),
         ("import sys\nsys.exit(0)\n", "SystemExit", 13),
         ("Net = [Net]\n", "type list", None),
@@ -222,6 +264,11 @@ def test_failures_while_the_model_is_made(
     assert error.failure.kind == "import"
     assert words in str(error)
     assert error.failure.line == line
+
+
+def test_a_file_that_the_constructor_misses_is_no_matter_of_main(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET.replace("nn.Linear(3072, 10)", "open('absent.pt')"))
+    assert "FileNotFoundError" in str(error) and "__main__" not in str(error)
 
 
 def test_a_fault_in_the_constructor_tells_its_line(refused: Callable[..., ModelError]) -> None:

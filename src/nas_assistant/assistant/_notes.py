@@ -9,18 +9,31 @@ from nas_assistant.graphs import ComputationalGraph
 
 _MUCH_LARGER = 1.5
 _MOST_FILES = 3
+_SCOPE = "the predictor knows image classifiers alone, and its accuracy says little here"
 
 
 def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
-    """A warning where a network reads no images, which are all that the predictor learned from."""
-    shape = graph.input_shape
-    if len(shape) in (0, 3):  # nothing is known of an input without a shape
+    """A warning where a network is no classifier of images, which are all that the predictor learned from."""
+    if not graph.input_shape:  # nothing is known of its shapes
         return ()
-    text = ",".join(map(str, shape))
-    return (
-        f"an input of shape {text} is no image: the predictor knows image classifiers alone, and its "
-        "accuracy says little here",
-    )
+    told = (_input_scope(graph.input_shape), _output_scope(graph.output_shape))
+    return tuple(f"{what}: {_SCOPE}" for what in told if what)
+
+
+def _input_scope(shape: tuple[int, ...]) -> str:
+    return "" if len(shape) == 3 else f"an input of shape {_text(shape)} is no image"
+
+
+def _output_scope(shape: tuple[int, ...]) -> str:
+    wide = [size for size in shape if size != 1]  # a head of convolutions leaves axes of length 1
+    if len(wide) == 1:
+        return ""
+    what = f"of shape {_text(shape)}" if wide else "of a single value"
+    return f"an output {what} is no score for each class"
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return ",".join(map(str, shape))
 
 
 def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:

@@ -20,7 +20,11 @@ _EXAMPLES = (
     ("out_shape", "(10,)"),
     ("prm", "{'lr': 0.01, 'momentum': 0.9, 'dropout': 0.2}"),
     ("device", "'cpu'"),
+    ("image_size", "32"),
+    ("img_size", "32"),
+    ("patch_size", "4"),
 )
+_CONFIGURATIONS = frozenset({"args", "cfg", "conf", "config", "opt", "opts", "hparams", "params"})
 
 
 # What is called a block is none of several models; alone in its file it is one.
@@ -123,12 +127,19 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
 
 def _needs_arguments(path: str | Path, entry: Entry) -> ModelError:
     listed = ", ".join(entry.required_arguments)
-    values = ", ".join(_example(name) for name in entry.required_arguments)
-    return _error(
-        f"{Path(path).name}:{entry.line}: {entry.name} needs arguments: {listed}; "
-        f'give them with --entry, for example --entry "{entry.name}({values})"',
-        entry.line,
+    remedy = f'give them with --entry, for example --entry "{_example_call(entry)}"'
+    if _CONFIGURATIONS.intersection(entry.required_arguments):  # no literal has its attributes
+        remedy = "add a function without arguments that returns the model, and name it with --entry"
+    place = f"{Path(path).name}:{entry.line}"
+    return _error(f"{place}: {entry.name} needs arguments: {listed}; {remedy}", entry.line)
+
+
+def _example_call(entry: Entry) -> str:
+    values = (
+        f"{name}={_example(name)}" if name in entry.keyword_only else _example(name)
+        for name in entry.required_arguments
     )
+    return f"{entry.name}({', '.join(values)})"
 
 
 def _example(argument: str) -> str:

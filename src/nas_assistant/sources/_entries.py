@@ -6,7 +6,7 @@ import ast
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,7 @@ class Entry:
         framework: ``torch`` or ``keras``.
         outermost: Whether it is a model of its own, not a building block of another or another way to the
             same model.
+        keyword_only: Names of the arguments that can be given by keyword alone.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Entry:
     required_arguments: tuple[str, ...]
     framework: str
     outermost: bool = True
+    keyword_only: tuple[str, ...] = ()
 
 
 def find_entries(source: str, path: str | Path) -> list[Entry]:
@@ -93,8 +95,10 @@ class _Module:
         result = [self._class_entry(name, value, name not in blocks) for name, value in self.classes.items()]
         for name, value in self.functions.items():
             function = self.names.functions[name]
-            needed = required_arguments(function.args, bound=False)
-            result.append(Entry(name, "function", function.lineno, needed, value, name not in blocks))
+            needed, keywords = required_arguments(function.args, bound=False), _keyword_only(function.args)
+            result.append(
+                Entry(name, "function", function.lineno, needed, value, name not in blocks, keywords)
+            )
         for name, value in self.instances.items():
             line = self.names.assigned[name][1]
             result.append(Entry(name, "instance", line, (), value, name not in blocks))
@@ -220,6 +224,7 @@ class _Module:
         node: ast.ClassDef | None = self.names.classes[name]
         line, seen = self.names.classes[name].lineno, set[str]()
         needed: tuple[str, ...] = ()
+        keywords: tuple[str, ...] = ()
         while node is not None and node.name not in seen:
             seen.add(node.name)
             init = [
@@ -227,10 +232,11 @@ class _Module:
             ]
             if init:
                 needed = required_arguments(init[-1].args, bound=True)
+                keywords = _keyword_only(init[-1].args)
                 break
             parents = [base.id for base in node.bases if isinstance(base, ast.Name)]
             node = next((self.names.classes[p] for p in parents if p in self.classes), None)
-        return Entry(name, "class", line, needed, framework, outermost)
+        return Entry(name, "class", line, needed, framework, outermost, keywords)
 
     def _building_blocks(self) -> set[str]:
         """Names that another model of the file is built from."""
@@ -276,6 +282,10 @@ def required_arguments(arguments: ast.arguments, *, bound: bool) -> tuple[str, .
     return tuple(arg.arg for arg in (*needed, *(a for a, default in pairs if default is None)))
 
 
+def _keyword_only(arguments: ast.arguments) -> tuple[str, ...]:
+    return tuple(argument.arg for argument in arguments.kwonlyargs)
+
+
 def _without_doubles(entries: list[Entry], module: _Module) -> list[Entry]:
     """Mark as not outermost what another entry makes: the class of an instance, the class of a factory."""
     outer = {entry.name: entry for entry in entries if entry.outermost}
@@ -291,10 +301,7 @@ def _without_doubles(entries: list[Entry], module: _Module) -> list[Entry]:
                 hidden.add(entry.name)
             else:
                 hidden |= made
-    return [
-        Entry(e.name, e.kind, e.line, e.required_arguments, e.framework, e.outermost and e.name not in hidden)
-        for e in entries
-    ]
+    return [replace(e, outermost=e.outermost and e.name not in hidden) for e in entries]
 
 
 def _reached(name: str, module: _Module) -> set[str]:

@@ -16,6 +16,7 @@ from nas_assistant.sources._choose import parse_entry
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _MAX_MESSAGE = 300
 UNDER_MAIN = 'what does not build the model belongs under if __name__ == "__main__"'
+_IMPORT_REMEDY = "install it beside nas-assistant, or move the model into a file that does not need it"
 _FORBIDDEN = (
     "the sandbox allows no network, no processes, reading only beside the file "
     "and writing only in a scratch folder"
@@ -100,7 +101,7 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
     if out_of_memory(error):
         return Failure(FailureKind.TIMEOUT, f"{place}: needs more memory than the limit of {limit}", line)
     if isinstance(error, ModuleNotFoundError):
-        text = f"imports {error.name}, which is neither installed nor beside the file"
+        text = f"imports {error.name}, which is neither installed nor beside the file; {_IMPORT_REMEDY}"
     elif isinstance(error, SyntaxError):
         kind, text = FailureKind.PARSE, f"syntax error: {error.msg}"
         if error.filename and error.filename != str(path):
@@ -111,7 +112,15 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
         text += f"; {_FORBIDDEN}"
     elif isinstance(error, KeyError) and str(error).strip("'").isupper():
         text += " (the sandbox hides environment variables)"
+    if isinstance(error, OSError) and _while_imported(error, path):
+        text += f"; {UNDER_MAIN}"
     return Failure(kind, f"{place}: {text}", line)
+
+
+def _while_imported(error: BaseException, path: Path) -> bool:
+    """Whether an error came while the user's file ran from top to bottom."""
+    codes = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(code.co_filename == str(path) and code.co_name == "<module>" for code in codes)
 
 
 def forbidden(error: BaseException) -> bool:

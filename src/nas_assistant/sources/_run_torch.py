@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def _forward(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
         with torch.no_grad():
             output = model(batch)
     except Exception as error:
+        if isinstance(error, TypeError) and not _accepts(model.forward, batch):
+            raise _not_one_input(error, model, path) from error
         raise _failed(error, path, batch, "the forward pass") from error
     if not _tensors(output):
         message = f"{path.name}: the forward pass returns {type(output).__name__}, not a tensor"
@@ -150,6 +153,31 @@ def _forward_line(model: nn.Module, path: Path) -> int | None:
     return code.co_firstlineno if code is not None and code.co_filename == str(path) else None
 
 
+def _accepts(function: Callable[..., Any], *arguments: Any) -> bool:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _not_one_input(error: TypeError, model: nn.Module, path: Path) -> JobFailure:
+    line, part = _forward_line(model, path), _readable_part(model, path)
+    place = f"{path.name}:{line}" if line else path.name
+    remedy = f": --entry {part} reads a part of it" if part else ""
+    message = f"{place}: {one_line(error)}; only models with one input can be read{remedy}"
+    return JobFailure(FailureKind.SHAPE, message, line)
+
+
+def _readable_part(model: nn.Module, path: Path) -> str | None:
+    """The first class of the file that is a layer of the model and can be built and run as it is."""
+    for part in model.modules():
+        own = _forward_line(part, path) is not None and type(part).__qualname__.isidentifier()
+        if own and _accepts(type(part)) and _accepts(part.forward, None):
+            return type(part).__name__
+    return None
+
+
 def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) -> JobFailure:
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = user_line(cause, path)
@@ -161,10 +189,8 @@ def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) ->
         return JobFailure(FailureKind.IMPORT, message, line)
     shape = shape_text(tuple(batch.shape[1:]))
     text = f"{type(cause).__name__}: {one_line(cause)}"
-    several = isinstance(cause, TypeError) and "missing" in text and "argument" in text
-    remedy = "; only models with one input can be read" if several else _REMEDY
     return JobFailure(
-        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
+        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{_REMEDY}", line
     )
 
 
