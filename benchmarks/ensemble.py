@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _families import FAMILIES
 from _report import RESULTS, report
 from rich.progress import track
 
@@ -33,7 +34,6 @@ from nas_assistant.proxies import Score, get_proxy, score
 from nas_assistant.sources import read_samples
 from nas_assistant.training import load_graphs
 
-FAMILIES = ("nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet", "ofa_mbv3", "lemur")
 PROXIES = ("params", "flops", "synflow", "naswot", "az_nas")
 BATCH, CHUNK = 16, 10
 SIDES = {"ofa_mbv3": 96}

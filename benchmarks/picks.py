@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from _families import FAMILIES
 from _report import report
-from ensemble import FAMILIES, make_pool
+from ensemble import make_pool
 from proxies import PUBLISHED, read_reference
 from rich.progress import track
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _families import FAMILIES
 from _report import report
 
 from nas_assistant.evaluation import spearman, unseen_networks
@@ -20,7 +21,6 @@ from nas_assistant.reports import plot_families, plot_family, plot_predictions, 
 from nas_assistant.training import GraphSet, TrainingConfig, load_graphs
 from nas_assistant.training._train import split
 
-FAMILIES = ("nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet", "ofa_mbv3", "lemur")
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 FEWEST = 200
 """With fewer unseen networks than this, a map shows those of the training too."""

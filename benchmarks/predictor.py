@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _families import FAMILIES
 from _report import RESULTS
 
 from nas_assistant.evaluation import (
@@ -24,8 +25,6 @@ from nas_assistant.evaluation import (
     summarise,
 )
 from nas_assistant.evaluation.baselines import list_baselines
-
-FAMILIES = ("nb101", "nb201", "nb301", "channel_resnet", "channel_mobilenet", "ofa_mbv3", "lemur")
 
 
 class Progress:

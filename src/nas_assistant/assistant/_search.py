@@ -192,9 +192,7 @@ class Search:
         candidate = replace(self._predict(candidate, graph)[0], best=True)
         if self.meter is not None:
             candidate = self.meter.weigh(candidate, graph, source, self.history)
-        diff = make_diff(self.text, source, self.checker.path.name, ())
-        self.run_directory.write_candidate(candidate, graph, diff)
-        self._remember(candidate, source, graph)
+        self._keep(candidate, source, graph)
         self.take(number)
         self.report(self.iterations, 0, candidate)
 
@@ -366,9 +364,7 @@ class Search:
                 candidate = self.meter.weigh(candidate, graph, proposal.source, self.history)
             if candidate.best:
                 best = Best(number, proposal.source, graph, prediction, candidate.trusted_gain or 0.0)
-        diff = make_diff(self.text, proposal.source, self.checker.path.name, ())
-        self.run_directory.write_candidate(candidate, graph, diff)
-        self._remember(candidate, proposal.source, graph)
+        self._keep(candidate, proposal.source, graph)
         if best is not None:
             self.best = best
             self._write_best()
@@ -394,6 +390,11 @@ class Search:
             best=counts > max(self.best.trusted_gain, 0.0),
         )
         return predicted, prediction
+
+    def _keep(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
+        diff = make_diff(self.text, source, self.checker.path.name, ())
+        self.run_directory.write_candidate(candidate, graph, diff)
+        self._remember(candidate, source, graph)
 
     def _remember(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
         self.history.append(candidate)
