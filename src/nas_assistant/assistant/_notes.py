@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.sources import shape_text
 
 _MUCH_LARGER = 1.5
 _MOST_FILES = 3
@@ -21,19 +22,15 @@ def scope_notes(graph: ComputationalGraph) -> tuple[str, ...]:
 
 
 def _input_scope(shape: tuple[int, ...]) -> str:
-    return "" if len(shape) == 3 else f"an input of shape {_text(shape)} is no image"
+    return "" if len(shape) == 3 else f"an input of shape {shape_text(shape)} is no image"
 
 
 def _output_scope(shape: tuple[int, ...]) -> str:
     wide = [size for size in shape if size != 1]  # a head of convolutions leaves axes of length 1
     if len(wide) == 1:
         return ""
-    what = f"of shape {_text(shape)}" if wide else "of a single value"
+    what = f"of shape {shape_text(shape)}" if wide else "of a single value"
     return f"an output {what} is no score for each class"
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return ",".join(map(str, shape))
 
 
 def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:

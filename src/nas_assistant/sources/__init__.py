@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas_assistant.sources._choose import EntryCall, choose_entry, parse_entry
 from nas_assistant.sources._entries import Entry, find_entries
+from nas_assistant.sources._example import shape_text
 from nas_assistant.sources._export import export_onnx
 from nas_assistant.sources._features import sandbox_features
 from nas_assistant.sources._inspect import Inspection, inspect_model
@@ -34,5 +35,6 @@ __all__ = [
     "parse_source",
     "read_samples",
     "read_source",
+    "shape_text",
     "sandbox_features",
 ]
