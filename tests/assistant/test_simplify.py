@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.assistant import Result, improve
-from nas_assistant.assistant._search import SIMPLIFIED
+from nas_assistant.assistant._ledger import SIMPLIFIED
 from nas_assistant.predictors import Predictor
 
 from .helpers import NET, Scripted

@@ -129,21 +129,23 @@ class Jury:
             pool: Where they are scored, beside each other.
         """
         search = self._search
-        listed = _best(search.history, search.meter is not None and search.meter.max_latency is not None)
+        listed = _best(
+            search.ledger.history, search.meter is not None and search.meter.max_latency is not None
+        )
         waiting: dict[int, Future[list[Score] | None]] = {
             entry.number: pool.submit(self._work(entry.number))
             for entry in listed
             if entry.number not in self._scores
         }
-        search.report(search.iterations, 0, weighed=(len(listed) - len(waiting), len(listed)))
+        search.report(search.ledger.iterations, 0, weighed=(len(listed) - len(waiting), len(listed)))
         for done, (number, scores) in enumerate(waiting.items(), start=1 + len(listed) - len(waiting)):
             self._keep(number, scores.result())
-            search.report(search.iterations, 0, weighed=(done, len(listed)))
+            search.report(search.ledger.iterations, 0, weighed=(done, len(listed)))
         fit = [entry for entry in listed if self._scores[entry.number]]
         return self._rank(fit) if fit else None
 
     def _work(self, number: int) -> Callable[[Sandbox], list[Score] | None]:
-        source = self._search.source(number)
+        source = self._search.ledger.source(number)
 
         def work(sandbox: Sandbox) -> list[Score] | None:
             try:

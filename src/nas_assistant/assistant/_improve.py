@@ -298,7 +298,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
                 "without --resume"
             )
         search.restore()
-        run.log("resumed", checked=len(search.history))
+        run.log("resumed", checked=len(search.ledger.history))
     shortlist = None
     try:
         stopped = search.run(pool)
@@ -310,7 +310,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
-    idle = idle_notes(search.options.generator, search.iterations, len(search.history))
+    idle = idle_notes(search.options.generator, search.ledger.iterations, len(search.ledger.history))
     elsewhere = elsewhere_notes(original.graph, search.checker.path)
     notes = (*notes, *original.notes, *scope_notes(original.graph), *elsewhere, *idle)
     if jury is not None and shortlist is None and search.best.number:
@@ -361,14 +361,14 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         best_source=search.text,
         diff="",
         improved=improved,
-        explanation=search.explanation(),
+        explanation=search.ledger.explanation(best.number),
         prediction=best.prediction,
         original_prediction=original.prediction,
         gain_interval=interval if improved else (0.0, 0.0),
         parameters=parameters,
         flops=flops,
-        history=tuple(search.history),
-        iterations=search.iterations,
+        history=tuple(search.ledger.history),
+        iterations=search.ledger.iterations,
         stopped=stopped,
         target=search.target,
         run_dir=search.run_directory.path,
@@ -376,7 +376,7 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         usage=total_usage(search.generators.values()),
     )
     if search.meter is not None:
-        result = replace(result, **search.meter.results(search.history, best.number))
+        result = replace(result, **search.meter.results(search.ledger.history, best.number))
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._bandit import choose_generator
@@ -16,6 +17,7 @@ from nas_assistant.assistant._check import Checker, seen_before
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
 from nas_assistant.assistant._history import Candidate, best_of
+from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._pool import SandboxPool
 from nas_assistant.assistant._rounds import Best, Progress, Round, iteration_seed
@@ -30,10 +32,6 @@ from nas_assistant.sources import Inspection
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
-
-
-SIMPLIFIED = "simplified"
-"""In the place of a generator's name: a candidate that takes back changes of the best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +82,13 @@ class Search:
         self.generators = {generator.name: generator for generator in generators}
         self.options, self.run_directory, self._progress = options, run, progress
         graph = checker.original.graph
-        self.original = Best(0, source, graph, predictor.predict(graph))
+        self.best = self.original = Best(0, source, graph, predictor.predict(graph))
         self.target = options.target(self.original.prediction.accuracy)
+        self.ledger = Ledger(
+            run, self.original, text, partial(make_strategy, options.search, predictor, graph)
+        )
         self._relevance: dict[int, tuple[LayerRelevance, ...]] = {}
-        self._begin()
-
-    def _begin(self) -> None:
-        self.best = self.original
         self._remarks: tuple[str, ...] = ()
-        self.history: list[Candidate] = []
-        self.iterations = 0
-        self._rounds: list[Round] = []
-        self._seen = {self.original.graph.hash: 0}
-        self._texts = {self.original.source: 0, self.text: 0}
-        self._strategy = make_strategy(self.options.search, self.predictor, self.original.graph)
 
     @property
     def passed(self) -> bool:
@@ -112,19 +103,8 @@ class Search:
         Raises:
             UserError: It is damaged.
         """
-        self._begin()
-        run = self.run_directory
-        for event in run.events():
-            if event["event"] == "asked":
-                names = ("iteration", "parent", "generator", "first")
-                self._note(Round(*(event[name] for name in names)))
-            elif event["event"] == "proposed":
-                self._rounds[-1] = replace(self._rounds[-1], count=int(event["count"]))
-            elif event["event"] == "checked":
-                candidate = Candidate.from_json(event["candidate"])
-                graph = run.read_graph(candidate.number) if candidate.failure is None else None
-                self._remember(candidate, run.read_source(candidate.number), graph)
-        self.take(best_of(self.history))
+        self.ledger.restore()
+        self.take(best_of(self.ledger.history))
 
     def take(self, number: int, remarks: tuple[str, ...] = ()) -> None:
         """Make a candidate the best, and write it down; 0, the user's own, leaves no file.
@@ -138,9 +118,8 @@ class Search:
             self.best = self.original
             self.run_directory.drop_best()
             return
-        graph = self.graph(number)
-        counts = self.history[number - 1].trusted_gain or 0.0
-        self.best = Best(number, self.source(number), graph, self.predictor.predict(graph), counts)
+        graph, counts = self.ledger.graph(number), self.ledger.trusted_gain(number)
+        self.best = Best(number, self.ledger.source(number), graph, self.predictor.predict(graph), counts)
         self._write_best()
 
     def run(self, pool: SandboxPool) -> str:
@@ -156,11 +135,11 @@ class Search:
 
     def _run(self, pool: SandboxPool) -> str:
         # A round that was cut short is finished first, as if nothing had happened.
-        for iteration in range(max(self.iterations, 1), self.options.max_iterations + 1):
-            unfinished = self._unfinished(iteration)
-            if self.passed and not unfinished:
+        ledger = self.ledger
+        for iteration in range(max(ledger.iterations, 1), self.options.max_iterations + 1):
+            if self.passed and not ledger.cut_short:
                 return "threshold"
-            if unfinished or iteration > self.iterations:
+            if ledger.cut_short or iteration > ledger.iterations:
                 self._round(iteration, pool)
         return "threshold" if self.passed else "iterations"
 
@@ -176,10 +155,10 @@ class Search:
             graph: Its graph.
             explanation: One line for each change that it takes back.
         """
-        number = len(self.history) + 1
+        number = len(self.ledger.history) + 1
         candidate = Candidate(
             number=number,
-            iteration=self.iterations,
+            iteration=self.ledger.iterations,
             parent=self.best.number,
             generator=SIMPLIFIED,
             explanation=explanation,
@@ -188,13 +167,13 @@ class Search:
             parameters=graph.parameters,
             flops=graph.flops,
         )
-        self.run_directory.write_proposal(number, Proposal(source, explanation=explanation))
+        self.ledger.propose(number, Proposal(source, explanation=explanation))
         candidate = replace(self._predict(candidate, graph)[0], best=True)
         if self.meter is not None:
-            candidate = self.meter.weigh(candidate, graph, source, self.history)
+            candidate = self.meter.weigh(candidate, graph, source, self.ledger.history)
         self._keep(candidate, source, graph)
         self.take(number)
-        self.report(self.iterations, 0, candidate)
+        self.report(self.ledger.iterations, 0, candidate)
 
     def header(self) -> list[str]:
         """The comment lines that head the best file."""
@@ -210,18 +189,8 @@ class Search:
                 "network that the predictor learned from"
             ),
             *([comment(f"never seen in training: {', '.join(after.unseen)}")] if after.unseen else []),
-            *(comment(line) for line in (*self._remarks, *self.explanation())),
+            *(comment(line) for line in (*self._remarks, *self.ledger.explanation(self.best.number))),
         ]
-
-    def explanation(self) -> tuple[str, ...]:
-        """One line for each change between the user's file and the best."""
-        lines: list[str] = []
-        number = self.best.number
-        while number:
-            entry = self.history[number - 1]
-            lines[:0] = entry.explanation
-            number = entry.parent
-        return tuple(lines)
 
     def diff(self) -> str:
         """The diff of the user's file to the best, headed by the gain."""
@@ -234,22 +203,19 @@ class Search:
     def request(self, round_: Round) -> Request:
         """What the generator is asked for in a round."""
         number, original = round_.parent, self.checker.original
-        graph = self.graph(number)
-        accuracy = self.history[number - 1].accuracy if number else None
+        graph = self.ledger.graph(number)
         if number not in self._relevance:
             self._relevance[number] = relevance(graph, self.predictor).layers
         return Request(
-            source=self.source(number),
+            source=self.ledger.source(number),
             framework=original.framework,
             entry=original.entry,
             graph=graph,
             relevance=self._relevance[number],
-            accuracy=self.original.prediction.accuracy if accuracy is None else accuracy,
+            accuracy=self.ledger.accuracy(number),
             target=self.target,
             constraints=self.checker.constraints,
-            history=tuple(
-                entry.attempt() for entry in self.history[: round_.first - 1] if entry.generator != SIMPLIFIED
-            ),
+            history=self.ledger.attempts(round_.first),
             count=self.options.proposals_per_iteration,
             seed=iteration_seed(self.options.seed, round_.iteration),
             rounds_left=self.options.max_iterations - round_.iteration + 1,
@@ -257,40 +223,19 @@ class Search:
 
     def next_round(self) -> Round:
         """The round that follows those begun: its parent and its generator."""
-        iteration = self.iterations + 1
+        ledger = self.ledger
+        iteration = ledger.iterations + 1
         draw = random.Random(f"round/{self.options.seed}/{iteration}")
-        generator = choose_generator(list(self.generators), map(self._paid, self._rounds), draw)
-        return Round(iteration, self._strategy.parent(draw), generator, len(self.history) + 1)
-
-    def _unfinished(self, iteration: int) -> bool:
-        if not self._rounds or self._rounds[-1].iteration != iteration:
-            return False
-        last = self._rounds[-1]
-        return last.count is None or len(self.history) < last.first + last.count - 1
-
-    def _paid(self, round_: Round) -> tuple[str, list[bool]]:
-        """Which proposals of a round were better than their parent."""
-        gains = [0.0, *(entry.trusted_gain for entry in self.history)]
-        before = gains[round_.parent] or 0.0
-        made = self.history[round_.first - 1 : round_.first - 1 + (round_.count or 0)]
-        return round_.generator, [
-            entry.failure is None and (entry.trusted_gain or 0.0) > before for entry in made
-        ]
+        generator = choose_generator(list(self.generators), ledger.payoffs(), draw)
+        return Round(iteration, ledger.strategy.parent(draw), generator, len(ledger.history) + 1)
 
     def _round(self, iteration: int, pool: SandboxPool) -> None:
         self.report(iteration, 0)
         self.check_time()
-        if iteration > self.iterations:
-            round_ = self.next_round()
-            self.run_directory.log(
-                "asked",
-                iteration=iteration,
-                parent=round_.parent,
-                generator=round_.generator,
-                first=round_.first,
-            )
-            self._note(round_)
-        round_, known, timed = self._rounds[-1], len(self.history), self.options.timing is not None
+        if iteration > self.ledger.iterations:
+            self.ledger.open(self.next_round())
+        round_, known = self.ledger.rounds[-1], len(self.ledger.history)
+        timed = self.options.timing is not None
         waiting: deque[_Waiting] = deque()
         for number, proposal in enumerate(self._proposals(round_), start=round_.first):
             if number > known:
@@ -308,33 +253,24 @@ class Search:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise LimitReached("seconds")
 
-    def _note(self, round_: Round) -> None:
-        self._rounds.append(round_)
-        self.iterations = round_.iteration
-        self._strategy.chosen(round_.parent)
-
     def _proposals(self, round_: Round) -> Iterator[Proposal]:
         """What the generator proposes; from the run directory, where it is there."""
-        run = self.run_directory
         if round_.count is not None:
-            yield from run.read_proposals(round_.first, round_.count)
+            yield from self.run_directory.read_proposals(round_.first, round_.count)
             return
         request, count = self.request(round_), 0
         for proposal in itertools.islice(self.generators[round_.generator].stream(request), request.count):
-            number = round_.first + count
-            if number > len(self.history):
-                run.write_proposal(number, proposal)
+            self.ledger.propose(round_.first + count, proposal)
             count += 1
             yield proposal
-        run.log("proposed", iteration=round_.iteration, count=count)
-        self._rounds[-1] = replace(round_, count=count)
+        self.ledger.complete(count)
 
     def _build(self, number: int, proposal: Proposal, pool: SandboxPool) -> Future[Inspection | Failure]:
         """Begin to build a proposal, unless it is known not to be worth it."""
         failure, source = proposal.failure, proposal.source
-        if failure is None and source in self._texts:
-            failure = seen_before(self._texts[source])
-        self._texts.setdefault(source, number)
+        before = self.ledger.same_text(source, number)
+        if failure is None and before is not None:
+            failure = seen_before(before)
         if failure is None:
             return pool.submit(lambda sandbox: self.checker.build(source, sandbox))
         known: Future[Inspection | Failure] = Future()
@@ -344,7 +280,7 @@ class Search:
     def _judge(self, waiting: _Waiting, round_: Round, proposed: int) -> None:
         number, proposal = waiting.number, waiting.proposal
         reasons = tuple(_because(edit.describe(), edit.reason) for edit in proposal.edits)
-        graph, failure = self.checker.judge(waiting.built.result(), self._seen)
+        graph, failure = self.checker.judge(waiting.built.result(), self.ledger.seen)
         candidate = Candidate(
             number=number,
             iteration=round_.iteration,
@@ -361,7 +297,7 @@ class Search:
         if graph is not None and failure is None:
             candidate, prediction = self._predict(candidate, graph)
             if self.meter is not None:
-                candidate = self.meter.weigh(candidate, graph, proposal.source, self.history)
+                candidate = self.meter.weigh(candidate, graph, proposal.source, self.ledger.history)
             if candidate.best:
                 best = Best(number, proposal.source, graph, prediction, candidate.trusted_gain or 0.0)
         self._keep(candidate, proposal.source, graph)
@@ -378,14 +314,12 @@ class Search:
     def _predict(self, candidate: Candidate, graph: ComputationalGraph) -> tuple[Candidate, Prediction]:
         prediction = self.predictor.predict(graph)
         counts = self._counts(prediction)
-        start = self.history[candidate.parent - 1].accuracy if candidate.parent else None
-        before = self.original.prediction.accuracy if start is None else start
         predicted = replace(
             candidate,
             accuracy=prediction.accuracy,
             interval=prediction.interval,
             familiarity=prediction.familiarity,
-            gain=prediction.accuracy - before,
+            gain=prediction.accuracy - self.ledger.accuracy(candidate.parent),
             trusted_gain=counts,
             best=counts > max(self.best.trusted_gain, 0.0),
         )
@@ -393,24 +327,7 @@ class Search:
 
     def _keep(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
         diff = make_diff(self.text, source, self.checker.path.name, ())
-        self.run_directory.write_candidate(candidate, graph, diff)
-        self._remember(candidate, source, graph)
-
-    def _remember(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
-        self.history.append(candidate)
-        self._texts.setdefault(source, candidate.number)
-        if candidate.hash is not None:
-            self._seen.setdefault(candidate.hash, candidate.number)
-        if graph is not None and candidate.failure is None and candidate.generator != SIMPLIFIED:
-            self._strategy.add(candidate.number, candidate.trusted_gain or 0.0, graph)
-
-    def source(self, number: int) -> str:
-        """Text of a candidate; 0 is the user's own, without the header of an earlier run."""
-        return self.run_directory.read_source(number) if number else self.original.source
-
-    def graph(self, number: int) -> ComputationalGraph:
-        """Graph of a candidate; 0 is the user's own."""
-        return self.run_directory.read_graph(number) if number else self.original.graph
+        self.ledger.add(candidate, source, graph, diff)
 
     def _write_best(self) -> None:
         self.run_directory.write_best(self.best_source(), self.diff())
@@ -428,7 +345,7 @@ class Search:
                 Progress(
                     iteration,
                     self.options.max_iterations,
-                    sum(entry.iteration == iteration for entry in self.history),
+                    sum(entry.iteration == iteration for entry in self.ledger.history),
                     proposed,
                     self.original.prediction.accuracy,
                     self.best.prediction.accuracy,
