@@ -20,7 +20,7 @@ from nas_assistant.evaluation import (
     tabulate_choices,
     wilson,
 )
-from nas_assistant.evaluation._answers import shown_layers
+from nas_assistant.evaluation._scores import shown_layers
 from nas_assistant.families import Network
 from nas_assistant.families.lemur import LemurModel
 from nas_assistant.relevance import LayerRelevance

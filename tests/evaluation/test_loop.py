@@ -25,6 +25,7 @@ from nas_assistant.evaluation import (
 from nas_assistant.evaluation._loop import Population
 from nas_assistant.evaluation._loop_rows import EncodingSearch
 from nas_assistant.families import Network, get_family
+from nas_assistant.generators._mutate import MutateGenerator
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors import Prediction
 
@@ -119,6 +120,9 @@ def test_rows_by_name():
     assert (own.generator, own.options) == ("openai", {"model": "m", "proposals": 3})
     with pytest.raises(UserError, match="options of a generator are written name=value, not 'model'"):
         get_row("openai:model")
+    blind = get_row("mutate:scores=shuffled,max_edits=2")
+    assert (blind.generator, blind.options, blind.scores) == ("mutate", {"max_edits": 2}, "shuffled")
+    assert own.scores == "true"
 
 
 @pytest.mark.parametrize("kind", ["random", "evolution"])
@@ -179,6 +183,31 @@ def test_the_assistants_own_loop_is_a_unit(tmp_path):
     assert record["in_family"] >= 1
     assert not record["reached"] and record["iterations"] == 1
     json.dumps(tabulate([record]))
+
+
+def test_a_generator_can_be_shown_other_scores(monkeypatch, tmp_path):
+    shown = {}
+
+    def watch(name):
+        class Watching(MutateGenerator):
+            def propose(self, request):
+                shown[name] = [layer.weight for layer in request.relevance]
+                return super().propose(request)
+
+        return Watching()
+
+    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
+    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
+    settings = LoopSettings(networks=1, iterations=1, proposals=2)
+    rows = ["mutate:max_edits=1", "mutate:max_edits=1,scores=negated", "mutate:max_edits=1,scores=shuffled"]
+    for text in rows:
+        monkeypatch.setattr("nas_assistant.generators.get_generator", lambda *_, t=text, **__: watch(t))
+        records = LoopRecords(tmp_path / "units.jsonl")
+        (found,) = run_loop([population], [get_row(text)], settings, make_predictor(), records)
+        assert (found["unit"]["row"], found["candidates"]) == (text, 2)
+    true, negated, shuffled = shown.values()
+    assert negated == [-weight for weight in true]
+    assert shuffled != true and sorted(shuffled) == sorted(true)
 
 
 def record(row, network, **values):

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nas_assistant.edits import EditContext, get_operation, legal_changes
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation._answer_files import AnswerFile, Prepared, Workshop
 from nas_assistant.evaluation._loop import LoopRecords
 from nas_assistant.evaluation._loop_rows import get_row
+from nas_assistant.evaluation._scores import Scores, shown_layers
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change, Edit
     from nas_assistant.generators import BaseGenerator, Proposal, Request, Usage
     from nas_assistant.graphs import ComputationalGraph
-    from nas_assistant.relevance import LayerRelevance
-
-Scores = Literal["true", "negated", "shuffled"]
-"""Which relevance the generator is shown: that of the model, its negation, or the same dealt out anew."""
 
 Report = Callable[[str, str, int, int], None]
 
-_SCORES = "scores"
 _PATIENCE = 3600.0
 
 
@@ -79,11 +74,7 @@ def answer_row(text: str) -> AnswerRow:
     row = get_row(text)
     if row.kind != "generator":
         raise UserError(f"{text!r}: a search over encodings answers nothing")
-    options = dict(row.options)
-    scores = options.pop(_SCORES, "true")
-    if scores not in get_args(Scores):
-        raise UserError(f"{text!r}: scores={scores}: choose one of {', '.join(get_args(Scores))}")
-    return AnswerRow(text, row.generator, options, scores)
+    return AnswerRow(text, row.generator, row.options, row.scores)
 
 
 def measure_answers(
@@ -181,16 +172,6 @@ def _request(row: AnswerRow, prepared: Prepared, tries: int, seed: int) -> Reque
         seed=seed,
         rounds_left=10,
     )
-
-
-def shown_layers(layers: Sequence[LayerRelevance], scores: Scores, seed: str) -> tuple[LayerRelevance, ...]:
-    """The relevance that a row is shown."""
-    weights = [layer.weight for layer in layers]
-    if scores == "negated":
-        weights = [-weight for weight in weights]
-    elif scores == "shuffled":
-        random.Random(seed).shuffle(weights)
-    return tuple(replace(layer, weight=weight) for layer, weight in zip(layers, weights, strict=True))
 
 
 def _cost(before: Usage | None, after: Usage | None, answers: int) -> dict[str, Any]:

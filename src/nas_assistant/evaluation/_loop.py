@@ -16,6 +16,7 @@ import numpy as np
 
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.evaluation._loop_rows import EncodingSearch, LoopRow
+from nas_assistant.evaluation._scores import Misled
 from nas_assistant.evaluation._truth import Match, Truth
 
 if TYPE_CHECKING:
@@ -222,7 +223,9 @@ def _improve(
     from nas_assistant.generators import get_generator
 
     family = population.family
-    generator = get_generator(row.generator, **row.generator_options(family.name))
+    generator: BaseGenerator = get_generator(row.generator, **row.generator_options(family.name))
+    if row.scores != "true":
+        generator = Misled(generator, row.scores)
     with tempfile.TemporaryDirectory(prefix="nas-assistant-loop-") as folder:
         path = Path(folder) / "network.py"
         path.write_text(family.source(network.encoding), encoding="utf-8")

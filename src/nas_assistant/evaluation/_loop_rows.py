@@ -6,9 +6,10 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from nas_assistant.errors import ModelError, UserError
+from nas_assistant.evaluation._scores import Scores
 
 if TYPE_CHECKING:
     from nas_assistant.families import BaseFamily, Network
@@ -38,6 +39,7 @@ class LoopRow:
         generator: Name of the generator.
         options: What it is made with.
         in_cells: Draw only edits that mostly stay in the family.
+        scores: The relevance that the generator is shown.
     """
 
     name: str
@@ -45,6 +47,7 @@ class LoopRow:
     generator: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     in_cells: bool = False
+    scores: Scores = "true"
 
     def generator_options(self, family: str) -> dict[str, Any]:
         """What the generator is made with for a family."""
@@ -65,10 +68,11 @@ def get_row(text: str) -> LoopRow:
     """A row by its name.
 
     Args:
-        text: One of :data:`LOOP_ROWS`, or a generator and its options: ``openai:model=m,format=whole_file``.
+        text: One of :data:`LOOP_ROWS`, or a generator and its options: ``openai:model=m,format=whole_file``,
+            with ``scores`` among them where it is not to see the true relevance.
 
     Raises:
-        UserError: An option is not ``name=value``.
+        UserError: An option is not ``name=value``, or there are no such scores.
     """
     if text == "evolution" or text == "random":
         return LoopRow(text, "evolution" if text == "evolution" else "random")
@@ -84,7 +88,10 @@ def get_row(text: str) -> LoopRow:
         if not equals:
             raise UserError(f"{text!r}: options of a generator are written name=value, not {part!r}")
         given[key] = int(value) if value.isdecimal() else value
-    return LoopRow(text, "generator", name, given)
+    scores = given.pop("scores", "true")
+    if scores not in get_args(Scores):
+        raise UserError(f"{text!r}: scores={scores}: choose one of {', '.join(get_args(Scores))}")
+    return LoopRow(text, "generator", name, given, scores=scores)
 
 
 @dataclass(frozen=True, slots=True)
