@@ -225,7 +225,7 @@ BLOCKS_GOLDEN = [
         ],
     ),
     (
-        ("repeat_entry", "entry 3", {}),
+        ("repeat_entry", "3 of 3", {}),
         [
             '-        self.stage = stage([16, "M", 32], [])',
             '+        self.stage = stage([16, "M", 32, 32], [])',

@@ -32,6 +32,10 @@ def chosen(source: str, entry: str | None = None) -> str:
         ),
         (TORCH + BLOCK + NET + "model = Net()\n", ["model"]),
         (TORCH + BLOCK + NET + "model = Net().to('cpu').eval()\n", ["model"]),
+        (
+            TORCH + BLOCK + NET + "model = Net()\nmodel = nn.DataParallel(model)\nmodel = model.to(0)\n",
+            ["model"],
+        ),
         (TORCH + BLOCK + NET + "def build():\n    return Net()\n", ["build"]),
         (TORCH + BLOCK + NET + "def build(depth):\n    return Net()\n", ["Net"]),
         (TORCH + BLOCK + NET + "def build():\n    net = Net()\n    return net\nmodel = build()\n", ["model"]),
@@ -130,6 +134,13 @@ def test_arguments_by_keyword_alone_are_named_in_the_example() -> None:
     assert example == "Net(3, image_size=32, num_classes=10)"
     call = parse_entry(example)
     assert (call.arguments, call.keywords) == ((3,), {"image_size": 32, "num_classes": 10})
+
+
+def test_the_example_is_a_call_of_the_file_itself_where_it_has_one() -> None:
+    source = TORCH + "class Net(nn.Module):\n    def __init__(self, cfg, width): ...\n"
+    source += "def test(cfg):\n    Net(cfg, 8)\n    Net(*cfg)\n    Net()\n    return Net('A', width=8)\n"
+    with pytest.raises(ModelError, match=r"""--entry "Net\('A', width=8\)"$"""):
+        chosen(source, "Net")
 
 
 def test_keywords_of_a_factory_and_of_a_parent_are_known() -> None:

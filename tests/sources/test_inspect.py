@@ -276,5 +276,11 @@ def test_a_fault_in_the_constructor_tells_its_line(refused: Callable[..., ModelE
     assert (error.failure.kind, error.failure.line) == ("import", 8)
 
 
+def test_a_file_sees_no_arguments(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    text = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', default=0.1)\n"
+    path = write(NET + text + "assert vars(parser.parse_args()) == {'lr': 0.1}\n")
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+
+
 def test_the_file_is_not_run_as_main(write: Callable[..., Path], sandbox: Sandbox) -> None:
     inspect_model(write(NET + "if __name__ == '__main__':\n    raise SystemExit(1)\n"), sandbox=sandbox)

@@ -104,7 +104,7 @@ def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: 
             None,
         )
     if outer[0].required_arguments:
-        raise _needs_arguments(path, outer[0])
+        raise _needs_arguments(source, path, outer[0])
     return outer[0]
 
 
@@ -121,17 +121,32 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
         return Entry(call.name, kind, line, (), framework)  # type: ignore[arg-type]
     entry = found[-1]
     if entry.required_arguments and not call.called:
-        raise _needs_arguments(path, entry)
+        raise _needs_arguments(source, path, entry)
     return entry
 
 
-def _needs_arguments(path: str | Path, entry: Entry) -> ModelError:
+def _needs_arguments(source: str, path: str | Path, entry: Entry) -> ModelError:
     listed = ", ".join(entry.required_arguments)
-    remedy = f'give them with --entry, for example --entry "{_example_call(entry)}"'
-    if _CONFIGURATIONS.intersection(entry.required_arguments):  # no literal has its attributes
+    own = _own_call(source, path, entry)
+    remedy = f'give them with --entry, for example --entry "{own or _example_call(entry)}"'
+    if not own and _CONFIGURATIONS.intersection(entry.required_arguments):  # no literal has its attributes
         remedy = "add a function without arguments that returns the model, and name it with --entry"
     place = f"{Path(path).name}:{entry.line}"
     return _error(f"{place}: {entry.name} needs arguments: {listed}; {remedy}", entry.line)
+
+
+def _own_call(source: str, path: str | Path, entry: Entry) -> str | None:
+    """The first call of an entry in its own file that ``--entry`` can repeat."""
+    for node in ast.walk(parse_source(source, path)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == entry.name:
+            text = ast.unparse(node)
+            try:
+                call = parse_entry(text)
+            except UserError:
+                continue
+            if len(call.arguments) + len(call.keywords) >= len(entry.required_arguments) and '"' not in text:
+                return text
+    return None
 
 
 def _example_call(entry: Entry) -> str:

@@ -33,7 +33,7 @@ class JobFailure(Exception):
 
 
 def load_module(path: Path, source: str) -> types.ModuleType:
-    """Run a file's text as a module of its own name, never as ``__main__``.
+    """Run a file's text as a module of its own name, never as ``__main__``, and without arguments.
 
     Files beside it can be imported, and by relative imports where it is part of a package.
     """
@@ -52,6 +52,7 @@ def load_module(path: Path, source: str) -> types.ModuleType:
     module.__file__ = str(path)
     module.__package__ = package or None
     sys.modules[full] = module
+    sys.argv[:] = [str(path)]
     linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
     exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     return module

@@ -40,7 +40,7 @@ class RepeatEntry(BaseEditOperation):
                 edit = self.edit(
                     context,
                     start,
-                    f"entry {position + 1}",
+                    f"{position + 1} of {len(values)}",
                     {"width": value, "what": "once more"},
                     shape_safe=False,
                 )
