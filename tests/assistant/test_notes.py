@@ -16,7 +16,10 @@ def test_a_much_larger_model_is_told() -> None:
     assert "2.0 times the parameters and 1.2 times the FLOPs" in note and "--max-params +10%" in note
     assert growth_notes((1_000, 1_000), (10, 40), Constraints())
     assert not growth_notes((1_000, 1_400), (10, 12), Constraints())
-    assert not growth_notes((1_000, 2_000), (10, 40), Constraints(max_parameters=3_000))
+    assert not growth_notes((1_000, 2_000), (10, 12), Constraints(max_parameters=3_000))
+    (note,) = growth_notes((1_000, 1_050), (10, 196), Constraints(max_parameters=1_100))
+    assert note.startswith("the better model has 19.6 times the FLOPs of yours; --max-flops +10% looks for")
+    assert not growth_notes((1_000, 2_000), (10, 40), Constraints(max_parameters=3_000, max_flops=50))
     assert not growth_notes((0, 100), (0, 0), Constraints())
 
 

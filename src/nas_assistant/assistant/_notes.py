@@ -48,22 +48,27 @@ def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:
 
 
 def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], limits: Constraints) -> tuple[str, ...]:
-    """What a better model costs that is much larger, where no limit was set.
+    """What a better model costs that is much larger, as far as no limit was set.
 
     Args:
         parameters: Of the user's model and of the better one.
         flops: Likewise.
         limits: What candidates had to keep to.
     """
-    if limits.max_parameters is not None or limits.max_flops is not None:
-        return ()
-    growth = [after / before if before else 1.0 for before, after in (parameters, flops)]
-    if max(growth) < _MUCH_LARGER:
-        return ()
-    return (
-        f"the better model has {growth[0]:.1f} times the parameters and {growth[1]:.1f} times the FLOPs of "
-        "yours; --max-params +10% and --max-flops +10% look for one of the same size",
+    costs = (
+        ("parameters", "--max-params", parameters, limits.max_parameters),
+        ("FLOPs", "--max-flops", flops, limits.max_flops),
     )
+    free = [(name, option, pair) for name, option, pair, limit in costs if limit is None]
+    growth = [after / before if before else 1.0 for _, _, (before, after) in free]
+    if max(growth, default=1.0) < _MUCH_LARGER:
+        return ()
+    told = " and ".join(
+        f"{times:.1f} times the {name}" for times, (name, _, _) in zip(growth, free, strict=True)
+    )
+    options = " and ".join(f"{option} +10%" for _, option, _ in free)
+    look = "look" if len(free) > 1 else "looks"
+    return (f"the better model has {told} of yours; {options} {look} for one of the same size",)
 
 
 def idle_notes(generator: str, iterations: int, candidates: int) -> tuple[str, ...]:
