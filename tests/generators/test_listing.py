@@ -37,6 +37,8 @@ def test_what_was_tried_alone_is_left_out(make_request: Make) -> None:
     whole, _ = listed(make_request())
     history = (Attempt((whole[0],), 0.8, -0.1), Attempt((whole[1], whole[2]), 0.9, 0.1))
     assert listed(make_request(history=history))[0] == whole[1:]
+    elsewhere = (Attempt((whole[0],), 0.8, -0.1, here=False), Attempt((whole[1],), 0.9, 0.1, here=False))
+    assert listed(make_request(history=elsewhere))[0] == whole[1:]
 
 
 def test_what_breaks_the_limit_on_parameters_for_certain_is_left_out(make_request: Make) -> None:

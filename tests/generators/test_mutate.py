@@ -140,6 +140,23 @@ def test_what_was_tried_is_not_proposed_again_until_all_is_tried(request_: Reque
     assert seen == {edit.describe() for edit in legal_edits(SOURCE, request_.graph, framework="torch")}
 
 
+def test_what_was_better_elsewhere_is_tried_here(request_: Request) -> None:
+    generator = get_generator("mutate", max_edits=1)
+    legal = [edit.describe() for edit in legal_edits(SOURCE, request_.graph, framework="torch")]
+    better, *others = legal
+    history = (Attempt((better,), 0.9, 0.1, here=False), *(Attempt((one,), 0.7, -0.1) for one in others))
+
+    def proposed(*attempts: Attempt) -> list[str]:
+        found = generator.propose(dataclasses.replace(request_, history=attempts))
+        return [edit.describe() for proposal in found for edit in proposal.edits]
+
+    assert proposed(*history) == [better]
+    assert proposed(*history, Attempt((better,), 0.9, 0.1)) == []
+    assert (
+        proposed(*history, Attempt((better,), None, None, Failure(FailureKind.SHAPE, "no"), here=False)) == []
+    )
+
+
 def test_what_failed_is_not_proposed_again_when_its_line_has_moved(request_: Request) -> None:
     generator = get_generator("mutate", max_edits=1)
     edits = legal_edits(SOURCE, request_.graph, framework="torch")

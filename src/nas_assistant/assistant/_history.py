@@ -66,9 +66,9 @@ class Candidate:
     failure: Failure | None = None
     best: bool = False
 
-    def attempt(self) -> Attempt:
-        """As the next request's history has it."""
-        return Attempt(self.edits, self.accuracy, self.gain, self.failure)
+    def attempt(self, *, here: bool) -> Attempt:
+        """As the next request's history has it; ``here`` where that goes on from the same parent."""
+        return Attempt(self.edits, self.accuracy, self.gain, self.failure, here)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data; :meth:`from_json` is its inverse."""

@@ -127,9 +127,13 @@ class Ledger:
             number = entry.parent
         return tuple(lines)
 
-    def attempts(self, before: int) -> tuple[Attempt, ...]:
-        """The candidates of generators before a number, as a request tells of them."""
-        return tuple(entry.attempt() for entry in self.history[: before - 1] if entry.generator != SIMPLIFIED)
+    def attempts(self, round_: Round) -> tuple[Attempt, ...]:
+        """The candidates of generators before a round, as its request tells of them."""
+        return tuple(
+            entry.attempt(here=entry.parent == round_.parent)
+            for entry in self.history[: round_.first - 1]
+            if entry.generator != SIMPLIFIED
+        )
 
     def payoffs(self) -> Iterator[tuple[str, list[bool]]]:
         """For each round, who was asked, and which of the proposals were better than their parent."""

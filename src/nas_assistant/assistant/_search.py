@@ -215,7 +215,7 @@ class Search:
             accuracy=self.ledger.accuracy(number),
             target=self.target,
             constraints=self.checker.constraints,
-            history=self.ledger.attempts(round_.first),
+            history=self.ledger.attempts(round_),
             count=self.options.proposals_per_iteration,
             seed=iteration_seed(self.options.seed, round_.iteration),
             rounds_left=self.options.max_iterations - round_.iteration + 1,

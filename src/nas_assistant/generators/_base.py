@@ -46,12 +46,19 @@ class Attempt:
         accuracy: Its predicted accuracy, or None when it failed a check.
         gain: Predicted accuracy less that of the model it started from, or None.
         failure: Why it was turned down, or None.
+        here: Whether it started from the source of the request.
     """
 
     edits: tuple[str, ...]
     accuracy: float | None = None
     gain: float | None = None
     failure: Failure | None = None
+    here: bool = True
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is no need to try it again: what was better elsewhere may be better here, too."""
+        return self.here or self.gain is None or self.gain <= 0
 
 
 @dataclass(frozen=True, slots=True)

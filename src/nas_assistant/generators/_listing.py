@@ -20,8 +20,9 @@ def list_changes(
 ) -> tuple[list[Change], int]:
     """The changes to choose from, and how many there were before the listing was cut to ``most``.
 
-    What was tried alone before and what is certain to break the limit on parameters is left out. Where there
-    are more than ``most``, they are drawn operation by operation, so that each has its share.
+    What was tried alone before, unless it was better and started elsewhere, and what is certain to break
+    the limit on parameters is left out. Where there are more than ``most``, they are drawn operation by
+    operation, so that each has its share.
 
     Args:
         request: What is asked for.
@@ -30,7 +31,7 @@ def list_changes(
         seed: Of the draw.
         shape_safe: Leave out the edits whose shapes only the sandbox can check.
     """
-    tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1}
+    tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1 and attempt.settled}
     limit = request.constraints.max_parameters
     room = math.inf if limit is None else limit - request.graph.parameters
     allowed = request.constraints.allowed_operations

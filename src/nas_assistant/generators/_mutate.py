@@ -140,7 +140,7 @@ class _Sampler:
         self._weights = weights
         self._temperature = temperature
         self._draw = draw
-        self._tried = {frozenset(attempt.edits) for attempt in request.history}
+        self._tried = {frozenset(attempt.edits) for attempt in request.history if attempt.settled}
         self._uses: Counter[str] = Counter()
         failed = {
             attempt.edits[0] for attempt in request.history if attempt.failure and len(attempt.edits) == 1
@@ -179,7 +179,7 @@ class _Sampler:
         return chosen
 
     def was_tried(self, changes: Sequence[Change]) -> bool:
-        """Whether the history has these very changes."""
+        """Whether the history has settled these very changes."""
         return frozenset(change.edit.describe() for change in changes) in self._tried
 
     def note(self, changes: Sequence[Change]) -> None:
