@@ -352,6 +352,37 @@ def test_a_long_line_is_broken(torch_bench: Callable) -> None:
     ]
 
 
+def test_a_long_line_of_layers_is_broken(torch_bench: Callable) -> None:
+    source = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers = []
+        layers += [nn.Conv2d(3, 8, 3), nn.ReLU()]
+        layers += [nn.Conv2d(8, 8, kernel_size=3), nn.BatchNorm2d(8), nn.ReLU(inplace=True)]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x):
+        return self.body(x).mean((2, 3))
+"""
+    bench = torch_bench(source)
+    assert bench.edited("add_norm", "body.0") == [
+        "-        layers += [nn.Conv2d(3, 8, 3), nn.ReLU()]",
+        "+        layers += [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()]",
+    ]
+    assert bench.edited("insert_block", "body.2", block="separable") == [
+        "-        layers += [nn.Conv2d(8, 8, kernel_size=3), nn.BatchNorm2d(8), nn.ReLU(inplace=True)]",
+        "+        layers += [nn.Conv2d(8, 8, kernel_size=3),",
+        "+                   nn.BatchNorm2d(8),",
+        "+                   nn.ReLU(),",
+        "+                   nn.Conv2d(8, 8, kernel_size=3, padding=1, groups=8, bias=False),",
+        "+                   nn.Conv2d(8, 8, kernel_size=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True)]",
+    ]
+
+
 def test_an_indexed_container_keeps_its_positions(torch_bench: Callable) -> None:
     source = SEQUENTIAL.replace(
         "self.pool(self.features(x))", "self.pool(self.features(x))\n        self.features[3]"

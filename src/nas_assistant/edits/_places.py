@@ -145,7 +145,7 @@ def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) ->
     tree = context.tree
     start, end = tree.span(place.node)
     if place.form == "item":
-        return [_behind_item(context, start, end, layers)]
+        return [_behind_item(context, place.node, layers)]
     if place.form == "append":
         indent = tree.indentation(start)
         if indent is None:
@@ -212,16 +212,31 @@ def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]
     return "Sequential", (Replacement(at, at, text),)
 
 
-def _behind_item(context: EditContext, start: int, end: int, layers: Sequence[str]) -> Replacement:
+def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> Replacement:
     tree = context.tree
+    start, end = tree.span(item)
     indent = tree.indentation(start)
     if indent is None:
-        return Replacement(end, end, "".join(f", {item}" for item in layers))
+        together = "".join(f", {layer}" for layer in layers)
+        line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
+        if len((line + together).expandtabs()) <= _LINE_LENGTH:
+            return Replacement(end, end, together)
+        indent = _under_first(context, item)
+        return Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))
     found = _COMMA_TO_LINE_END.match(tree.data, end)
     if found is not None:  # keep a comment at the end of the line with its layer
         at = found.end()
-        return Replacement(at, at, "".join(f"{tree.newline}{indent}{item}," for item in layers))
-    return Replacement(end, end, "".join(f",{tree.newline}{indent}{item}" for item in layers))
+        return Replacement(at, at, "".join(f"{tree.newline}{indent}{layer}," for layer in layers))
+    return Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))
+
+
+def _under_first(context: EditContext, item: cst.CSTNode) -> str:
+    """White space up to the column of the first item of a container."""
+    tree = context.tree
+    outer = tree.parents[item]
+    first = (outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", (item,)))[0]
+    start = tree.span(first)[0]
+    return re.sub(r"\S", " ", tree.data[tree.line_start(start) : start].decode())
 
 
 def take_away(context: EditContext, layer: LayerCall) -> list[Replacement] | None:
