@@ -157,21 +157,6 @@ def test_what_was_better_elsewhere_is_tried_here(request_: Request) -> None:
     )
 
 
-def test_half_of_the_proposals_begin_with_what_was_better_elsewhere(request_: Request) -> None:
-    generator = get_generator("mutate")
-    better = legal_edits(SOURCE, request_.graph, framework="torch")[0].describe()
-    history = (Attempt((better,), 0.9, 0.1, here=False),)
-    firsts = [
-        proposal.edits[0]
-        for seed in range(100)
-        for proposal in generator.propose(dataclasses.replace(request_, history=history, count=1, seed=seed))
-    ]
-    again = [edit for edit in firsts if edit.describe() == better]
-    assert 35 <= len(again) <= 70
-    assert all("it gained +0.1000 from another parent" in edit.reason for edit in again)
-    assert not any("from another parent" in edit.reason for edit in firsts if edit.describe() != better)
-
-
 def test_what_failed_is_not_proposed_again_when_its_line_has_moved(request_: Request) -> None:
     generator = get_generator("mutate", max_edits=1)
     edits = legal_edits(SOURCE, request_.graph, framework="torch")

@@ -27,7 +27,6 @@ Guidance = Literal["relevance", "shuffled", "uniform"]
 _EDITS = (1, 2, 3)
 _EDITS_WEIGHTS = (0.5, 0.35, 0.15)
 _UNSURE = 0.5
-_AGAIN = 0.5
 _TRIES = 40
 _NIL = 0.005
 _LINE = re.compile(r" \(line \d+\)")
@@ -38,8 +37,7 @@ class MutateGenerator(BaseGenerator):
 
     The operation is drawn first, one that the round has already less often, so that proposals differ; then
     the layer by its relevance (Mishra 2023, section 2.2): layers that hurt for an operation that takes away
-    or replaces, layers that help for one that adds. Half of the proposals begin with a change that was better
-    from another parent, where there is one. It needs no model and no network.
+    or replaces, layers that help for one that adds. It needs no model and no network.
 
     Args:
         guidance: ``relevance``; or the controls ``shuffled`` (the same weights, dealt out to layers at
@@ -155,37 +153,27 @@ class _Sampler:
             again = _anywhere(told)
             if told not in failed and not (again in moved and alike[again] == 1):
                 self._legal[change.edit.operation].append(change)
-        self._gains = {
-            _anywhere(attempt.edits[0]): attempt.gain or 0.0
-            for attempt in request.history
-            if len(attempt.edits) == 1 and not attempt.settled
-        }
-        self._promising = [change for group in self._legal.values() for change in group if self._gain(change)]
 
     def draw(self, count: int) -> list[Change]:
         """Up to ``count`` changes of different operations that go together and fit the constraints."""
         chosen: list[Change] = []
         room = self._room()
-        for place in range(count):
-            if place == 0 and self._promising and self._draw.random() < _AGAIN:
-                drawn, weigh = self._promising, self._gain
-            else:
-                taken = {change.edit.operation for change in chosen}
-                names = [name for name in self._legal if name not in taken]
-                if not names:
-                    break
-                name = self._draw.choices(names, [self._operation_weight(name) for name in names])[0]
-                drawn, weigh = self._legal[name], self._layer_weight
+        for _ in range(count):
+            taken = {change.edit.operation for change in chosen}
+            names = [name for name in self._legal if name not in taken]
+            if not names:
+                break
+            name = self._draw.choices(names, [self._operation_weight(name) for name in names])[0]
             fitting = [
                 change
-                for change in drawn
+                for change in self._legal[name]
                 if not (count == 1 and self.was_tried([change]))
                 and not any(change.conflicts(other) for other in chosen)
                 and growth(self._request.graph, change) <= room
             ]
             if not fitting:
                 continue
-            change = self._draw.choices(fitting, [weigh(item) for item in fitting])[0]
+            change = self._draw.choices(fitting, [self._layer_weight(item) for item in fitting])[0]
             room -= growth(self._request.graph, change)
             chosen.append(change)
         return chosen
@@ -211,10 +199,6 @@ class _Sampler:
         direction = get_operation(change.edit.operation).direction(change.edit)
         return math.exp(direction * self.relevance(change) / self._temperature)
 
-    def _gain(self, change: Change) -> float:
-        """What a change gained alone from another parent; 0 where it was not better."""
-        return self._gains.get(_anywhere(change.edit.describe()), 0.0)
-
     def relevance(self, change: Change) -> float:
         """Mean relevance of the layers that a change is about, between -1 and 1; 0 where unknown."""
         layers = {self._request.graph.nodes[node].layer for node in change.relevant} or {change.edit.layer}
@@ -226,8 +210,6 @@ class _Sampler:
     def reason(self, change: Change, guidance: Guidance) -> str:
         """Why a change was drawn, in words."""
         summary = get_operation(change.edit.operation).summary
-        if gain := self._gain(change):
-            summary += f"; it gained {gain:+.4f} from another parent"
         if guidance == "uniform":
             return f"{summary}; drawn at random"
         weight = self.relevance(change)
