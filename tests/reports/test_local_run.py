@@ -40,7 +40,8 @@ def run(path: Path, entry: str | None, model: Path, folder: Path) -> Result:
         generator="llama_cpp",
         # One thread: two wait for each other at every step where other work shares the machine.
         generator_options={"model": str(model), "timeout": 1800.0, "threads": 1},
-        max_iterations=2,
+        gain=1e-6,  # until anything is better: how good its answers are is no matter of this test
+        max_iterations=8,
         proposals_per_iteration=4,
         run_dir=folder / "run",
     )
@@ -54,9 +55,10 @@ def test_what_the_local_model_made_is_seen(name: str, tmp_path: Path) -> None:
     path, entry = model_file(name, tmp_path)
     result = run(path, entry, model, tmp_path)
     failures = [entry.failure for entry in result.history if entry.failure is not None]
-    # Two rounds may come upon the same network; anything else would be an answer that cannot be made.
+    # Two answers may come upon the same network; anything else would be an answer that cannot be made.
     assert {failure.kind.value for failure in failures} <= {"duplicate"}, failures
-    assert result.improved and result.usage is not None and result.usage.asked == len(result.history)
+    asked = [entry for entry in result.history if entry.generator == "llama_cpp"]
+    assert result.improved and result.usage is not None and result.usage.asked == len(asked)
 
     browser = Browser(executable, tmp_path / "profile")
     try:
