@@ -173,10 +173,8 @@ def wrap(context: EditContext, call: cst.Call, layers: Sequence[str]) -> list[Re
     name, imports = sequential_name(context)
     opening, closing = ("(", ")") if context.torch else ("([", "])")
     inner = "".join(f", {item}" for item in layers)
-    first, last = tree.line_start(start), tree.line_end(end)
-    length = len((tree.data[first:last].decode() + name + opening + inner + closing).expandtabs())
-    if length > _LINE_LENGTH and "\n" not in tree.code(call):
-        line = tree.data[first:last].decode()
+    if _too_long(context, start, end, name + opening + inner + closing) and "\n" not in tree.code(call):
+        line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
         indent = tree.newline + line[: len(line) - len(line.lstrip())]
         deeper = indent + ("\t" if "\t" in indent else "    ")
         opening += deeper
@@ -218,16 +216,20 @@ def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str])
     indent = tree.indentation(start)
     if indent is None:
         together = "".join(f", {layer}" for layer in layers)
-        line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
-        if len((line + together).expandtabs()) <= _LINE_LENGTH:
+        if not _too_long(context, start, end, together):
             return Replacement(end, end, together)
         indent = _under_first(context, item)
-        return Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))
-    found = _COMMA_TO_LINE_END.match(tree.data, end)
-    if found is not None:  # keep a comment at the end of the line with its layer
+    elif found := _COMMA_TO_LINE_END.match(tree.data, end):  # keep a comment at the end of its line
         at = found.end()
         return Replacement(at, at, "".join(f"{tree.newline}{indent}{layer}," for layer in layers))
     return Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))
+
+
+def _too_long(context: EditContext, start: int, end: int, more: str) -> bool:
+    """Whether the line of a piece of source would be too long with more text."""
+    tree = context.tree
+    line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
+    return len((line + more).expandtabs()) > _LINE_LENGTH
 
 
 def _under_first(context: EditContext, item: cst.CSTNode) -> str:

@@ -35,6 +35,6 @@ __all__ = [
     "parse_source",
     "read_samples",
     "read_source",
-    "shape_text",
     "sandbox_features",
+    "shape_text",
 ]

@@ -120,15 +120,17 @@ class Names:
             self.functions[node.name] = node
         elif isinstance(node, ast.Assign):
             for target in node.targets:
-                if isinstance(target, ast.Name) and not self._wraps(target.id, node.value):
-                    self.assigned[target.id] = (node.value, node.lineno)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            self.assigned[node.target.id] = (node.value, node.lineno)
+                self._assign(target, node.value, node.lineno)
+        elif isinstance(node, ast.AnnAssign) and node.value:
+            self._assign(node.target, node.value, node.lineno)
 
-    def _wraps(self, name: str, value: ast.expr) -> bool:
-        """Whether a value is made of what the name stood for before: ``net = DataParallel(net)``."""
+    def _assign(self, target: ast.expr, value: ast.expr, line: int) -> None:
+        if not isinstance(target, ast.Name):
+            return
         used = (part.id for part in ast.walk(value) if isinstance(part, ast.Name))
-        return name in self.assigned and name in used
+        # ``net = DataParallel(net)`` is still what it was made of.
+        if target.id not in self.assigned or target.id not in used:
+            self.assigned[target.id] = (value, line)
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
