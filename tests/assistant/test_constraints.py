@@ -26,6 +26,10 @@ def test_limits(text: str | int, limit: int) -> None:
     assert parse_limit(text, 1000, "--max-params") == limit
 
 
+def test_a_share_of_nothing_is_no_limit() -> None:
+    assert parse_limit("+100%", 0, "--max-flops") is None and parse_limit("5", 0, "--max-flops") == 5
+
+
 @pytest.mark.parametrize("text", ["10%", "+2M", "many", "", "-100%", "0", "1e400"])
 def test_bad_limits(text: str) -> None:
     with pytest.raises(UserError, match="--max-params"):

@@ -42,7 +42,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, predictor: Predictor) -> 
     (folder / "model.py").write_text(NET)
     generator = RandomEdits()
     options: dict[str, Any] = {"generator": generator, "run_dir": folder / "run", "search": "chain"}
-    options["report"] = True
+    options.update(report=True, max_params=None, max_flops=None)
     return _run(folder / "model.py", predictor, **options), generator
 
 
@@ -136,6 +136,17 @@ def test_too_many_parameters(model: Path, predictor: Predictor) -> None:
     assert failure is not None and failure.kind is FailureKind.CONSTRAINT
     assert not result.improved and result.diff == "" and result.best_source == NET
     assert not (result.run_dir / "best.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("limits", "turned_down"), [({}, True), ({"max_params": "none", "max_flops": None}, False)]
+)
+def test_candidates_are_at_most_twice_the_size_where_nothing_is_said(
+    model: Path, predictor: Predictor, limits: dict[str, Any], turned_down: bool
+) -> None:
+    change = _change((WIDER[0], "nn.Conv2d(3, 64, 3, padding=1)"), ("nn.Conv2d(8, 8", "nn.Conv2d(64, 8"))
+    (entry,) = _run(model, predictor, generator=Scripted([change]), max_iterations=1, **limits).history
+    assert (entry.failure is not None) == turned_down
 
 
 def test_a_generator_s_own_failure_is_recorded(model: Path, predictor: Predictor) -> None:

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from nas_assistant.assistant import Options
 from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, scope_notes
-from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph, GraphBuilder, Location, Operation, WeightedNode
 
 
 def test_a_much_larger_model_is_told() -> None:
-    (note,) = growth_notes((1_000, 2_000), (10, 12), Constraints())
+    (note,) = growth_notes((1_000, 2_000), (10, 12), Options())
     assert "2.0 times the parameters and 1.2 times the FLOPs" in note and "--max-params +10%" in note
-    assert growth_notes((1_000, 1_000), (10, 40), Constraints())
-    assert not growth_notes((1_000, 1_400), (10, 12), Constraints())
-    assert not growth_notes((1_000, 2_000), (10, 12), Constraints(max_parameters=3_000))
-    (note,) = growth_notes((1_000, 1_050), (10, 196), Constraints(max_parameters=1_100))
+    assert growth_notes((1_000, 1_000), (10, 40), Options(max_params=None, max_flops=None))
+    assert not growth_notes((1_000, 1_400), (10, 12), Options())
+    assert not growth_notes((1_000, 2_000), (10, 12), Options(max_params="3000"))
+    (note,) = growth_notes((1_000, 1_050), (10, 196), Options(max_params="+10%"))
     assert note.startswith("the better model has 19.6 times the FLOPs of yours; --max-flops +10% looks for")
-    assert not growth_notes((1_000, 2_000), (10, 40), Constraints(max_parameters=3_000, max_flops=50))
-    assert not growth_notes((0, 100), (0, 0), Constraints())
+    assert not growth_notes((1_000, 2_000), (10, 40), Options(max_params="3000", max_flops="50"))
+    assert not growth_notes((0, 100), (0, 0), Options())
 
 
 def test_layers_of_other_files_are_told() -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from nas_assistant.assistant import Options, improve
+from nas_assistant.cli._improve import improve as command
 
 COMMANDS = (
     *("improve", "predict", "relevance", "graph", "compare"),
@@ -27,6 +32,15 @@ def test_the_contract_s_options(run: Callable[..., Any], monkeypatch: pytest.Mon
     )
     for name in (*names.split(), "allow-ops", "seed", "run-dir", "resume", "json"):
         assert f"--{name} " in text, name
+
+
+@pytest.mark.parametrize("function", [command, improve])
+def test_the_command_and_the_library_have_the_options_defaults(function: Callable[..., Any]) -> None:
+    parameters = inspect.signature(function).parameters
+    options = {item.name: getattr(Options(), item.name) for item in dataclasses.fields(Options)}
+    shared = options.keys() & parameters.keys() - {"generator_options"}
+    assert len(shared) > 20
+    assert {name: parameters[name].default for name in shared} == {name: options[name] for name in shared}
 
 
 def test_usage_errors_are_exit_code_2(run: Callable[..., Any]) -> None:

@@ -32,6 +32,8 @@ _ALWAYS = frozenset({Operation.INPUT.value, Operation.OUTPUT.value, Operation.ID
 def parse_limit(text: str | int | None, original: int, option: str) -> int | None:
     """Read a limit: ``+10%`` of the original's number, or an absolute number such as ``2M`` or ``1500000``.
 
+    A share of nothing is no limit.
+
     Raises:
         UserError: It is neither, or not positive.
     """
@@ -41,6 +43,8 @@ def parse_limit(text: str | int | None, original: int, option: str) -> int | Non
     if found is not None:
         sign, digits, exponent, unit = found.groups()
         value = float(f"{digits}e{exponent or 0}")
+        if unit == "%" and sign and not original:
+            return None
         if unit == "%" and sign:
             limit = original * (1 + (value if sign == "+" else -value) / 100)
         elif unit != "%" and not sign:

@@ -20,7 +20,7 @@ from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, idle_notes, scope_notes
-from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, Options
+from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, MAX_GROWTH, Options
 from nas_assistant.assistant._own_data import with_own_data
 from nas_assistant.assistant._pool import SandboxPool, default_workers
 from nas_assistant.assistant._report import report_at_the_end
@@ -61,8 +61,8 @@ def improve(
     max_iterations: int = 10,
     generator: str | BaseGenerator | Sequence[BaseGenerator] = "mutate",
     generator_options: Mapping[str, Any] | None = None,
-    max_params: str | int | None = None,
-    max_flops: str | int | None = None,
+    max_params: str | int | None = MAX_GROWTH,
+    max_flops: str | int | None = MAX_GROWTH,
     max_memory: str | None = None,
     max_latency: str | None = None,
     objectives: Collection[str] | str = (),
@@ -104,7 +104,8 @@ def improve(
         max_iterations: Most rounds.
         generator: Name of a generator, several with commas between, or such objects.
         generator_options: What generators given by name are made with; each is given what it takes.
-        max_params: Most parameters: ``"+10%"`` of the original's, or a number such as ``"2M"``.
+        max_params: Most parameters: ``"+10%"`` of the original's, or a number such as ``"2M"``; None for no
+            limit.
         max_flops: Most floating-point operations of one sample, likewise.
         max_memory: Most memory of parameters and activations: ``"+10%"`` of the original's, or a value such
             as ``"4MB"``; see :func:`nas_assistant.costs.memory_bytes`.
@@ -372,7 +373,7 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         stopped=stopped,
         target=search.target,
         run_dir=search.run_directory.path,
-        notes=(*notes, *growth_notes(parameters, flops, search.checker.constraints)),
+        notes=(*notes, *growth_notes(parameters, flops, search.options)),
         usage=total_usage(search.generators.values()),
     )
     if search.meter is not None:

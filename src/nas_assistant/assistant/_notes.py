@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_assistant.generators import Constraints
+from nas_assistant.assistant._options import MAX_GROWTH, Options
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.sources import shape_text
 
@@ -47,19 +47,19 @@ def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:
     )
 
 
-def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], limits: Constraints) -> tuple[str, ...]:
-    """What a better model costs that is much larger, as far as no limit was set.
+def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], options: Options) -> tuple[str, ...]:
+    """What a better model costs that is much larger, as far as the user set no limit.
 
     Args:
         parameters: Of the user's model and of the better one.
         flops: Likewise.
-        limits: What candidates had to keep to.
+        options: Of the run.
     """
     costs = (
-        ("parameters", "--max-params", parameters, limits.max_parameters),
-        ("FLOPs", "--max-flops", flops, limits.max_flops),
+        ("parameters", "--max-params", parameters, options.max_params),
+        ("FLOPs", "--max-flops", flops, options.max_flops),
     )
-    free = [(name, option, pair) for name, option, pair, limit in costs if limit is None]
+    free = [(name, option, pair) for name, option, pair, limit in costs if limit in (None, MAX_GROWTH)]
     growth = [after / before if before else 1.0 for _, _, (before, after) in free]
     if max(growth, default=1.0) < _MUCH_LARGER:
         return ()

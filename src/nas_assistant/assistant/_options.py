@@ -16,6 +16,9 @@ DEFAULT_GAIN = 0.01
 FAMILIARITY_MARGIN = 0.2
 """Beyond it gains no longer hold in every family (``benchmarks/trust.py``)."""
 
+MAX_GROWTH = "+100%"
+"""Most parameters and FLOPs where nothing is said: a larger network alone is no better one."""
+
 SEARCHES = ("population", "chain")
 DEFAULT_SEARCH = "chain"
 _LIMITS = ("max_tokens", "max_usd", "max_seconds")
@@ -37,7 +40,7 @@ class Options:
         max_iterations: Most rounds.
         generator: Names of the generators, with commas between.
         generator_options: What it is made with.
-        max_params: Limit on parameters, ``+10%`` or a number.
+        max_params: Limit on parameters, ``+10%`` or a number; None for no limit.
         max_flops: Limit on FLOPs, likewise.
         max_memory: Limit on memory, ``+10%`` or a value such as ``4MB``.
         max_latency: Limit on latency, ``+10%`` or a value such as ``12ms``.
@@ -66,8 +69,8 @@ class Options:
     max_iterations: int = 10
     generator: str = "mutate"
     generator_options: dict[str, Any] = field(default_factory=dict)
-    max_params: str | None = None
-    max_flops: str | None = None
+    max_params: str | None = MAX_GROWTH
+    max_flops: str | None = MAX_GROWTH
     max_memory: str | None = None
     max_latency: str | None = None
     objectives: tuple[str, ...] = ()
@@ -154,7 +157,8 @@ class Options:
             values["objectives"] = parse_objectives(values["objectives"])
         for name in ("max_params", "max_flops"):
             if values.get(name) is not None:
-                values[name] = str(values[name])
+                limit = str(values[name])
+                values[name] = None if limit.strip().lower() == "none" else limit
         values["generator_options"] = dict(values.get("generator_options") or {})
         return cls(**values)
 

@@ -81,9 +81,9 @@ def improve(
     max_usd: Annotated[float | None, typer.Option(help="End when so many dollars are spent.")] = None,
     max_seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
     max_params: Annotated[
-        str | None, typer.Option(help="Most parameters: +10% of the original's, or a number such as 2M.")
-    ] = None,
-    max_flops: Annotated[str | None, typer.Option(help="Most FLOPs of one sample, likewise.")] = None,
+        str, typer.Option(help="Most parameters: +10% of the original's, a number such as 2M, or none.")
+    ] = "+100%",
+    max_flops: Annotated[str, typer.Option(help="Most FLOPs of one sample, likewise.")] = "+100%",
     max_memory: Annotated[
         str | None, typer.Option(help="Most memory of parameters and activations: +10%, or 4MB.")
     ] = None,
@@ -124,7 +124,7 @@ def improve(
     familiarity_margin: Annotated[
         float,
         typer.Option(help="Loss of familiarity beyond which only the low end of a gain counts."),
-    ] = 0.1,
+    ] = 0.2,
     workers: Annotated[
         int | None,
         typer.Option(help="Candidates that are built at once; one for each core, at most 4, by default."),

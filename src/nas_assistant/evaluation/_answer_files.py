@@ -95,7 +95,11 @@ class Workshop:
         key = (file.group, file.name)
         if key not in self._prepared:
             options = Options.of(
-                entry=file.entry, input_shape=file.input_shape, gain=0.01, max_params=_MAX_PARAMETERS
+                entry=file.entry,
+                input_shape=file.input_shape,
+                gain=0.01,
+                max_params=_MAX_PARAMETERS,
+                max_flops=None,
             )
             checker = make_checker(file.path, file.source, options, self.sandbox(file))
             graph = checker.original.graph

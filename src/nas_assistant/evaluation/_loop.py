@@ -237,6 +237,8 @@ def _improve(
                 gain=population.gain,
                 max_iterations=settings.iterations,
                 proposals_per_iteration=settings.proposals,
+                max_params=None,
+                max_flops=None,
                 generator=generator,
                 predictor=predictor,
                 seed=seed,
