@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.metadata
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ def test_doctor(run: Run) -> None:
     named = {(check["group"], check["name"]): check for check in checks}
     assert named["versions", "torch"]["ok"]
     assert {name for group, name in named if group == "labels"} == set(list_families())
+    extras = importlib.metadata.metadata("nas-assistant").get_all("Provides-Extra")
+    assert {name for group, name in named if group == "extras"} == set(extras or ())
 
 
 def test_doctor_says_what_an_extra_would_add(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.cli._arguments import DataRoot, Json
-from nas_assistant.cli._output import console, print_json, table
+from nas_assistant.cli._output import console, print_json, print_notes, table
 
 
 def data(data_root: DataRoot = None, as_json: Json = False) -> None:
@@ -21,3 +21,4 @@ def data(data_root: DataRoot = None, as_json: Json = False) -> None:
         rows = f"{family.rows:,}" if family.rows is not None else "none"
         shown.add_row(family.name, rows, *numbers, family.label, family.file)
     console().print(shown)
+    print_notes([family.problem for family in families if family.problem])

@@ -16,6 +16,7 @@ _EXTRAS = (
     ("runtime", ("onnx", "onnxscript", "onnxruntime"), "times models in ONNX Runtime"),
     ("local", ("xllamacpp",), "runs a language model on this machine"),
     ("infill", ("transformers",), "runs InCoder and other models of transformers for --generator infill"),
+    ("tune", ("optuna", "ray"), "trains candidates by successive halving: verify RUN_DIR, improve --verify"),
 )
 
 

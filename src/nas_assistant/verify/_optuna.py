@@ -16,7 +16,7 @@ _NAME = "nas-assistant"  # Hyperband's brackets depend on it
 
 def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
     """Train the contenders in the order of the predicted gain, each until the pruner ends it."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # of a failed trial it shows a traceback
     numbers = [contender.number for contender in contest.contenders]
     study = optuna.create_study(
         study_name=_NAME,
