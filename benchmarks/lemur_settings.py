@@ -6,6 +6,7 @@ random forest that sees nine tenths of the files says what a predictor of other 
 
 from __future__ import annotations
 
+import argparse
 import math
 
 import numpy as np
@@ -34,6 +35,7 @@ def forest() -> RandomForestRegressor:
 
 def main() -> None:
     """Cross-validate within the family, and learn from 50 files as ``few_labels.py`` does."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     family = get_family("lemur")
     networks = {n.key: n for n in family.networks(find_data_root(), limit=1_000, seed=0)}
     graphs = load_graphs("lemur", list(networks.values()))

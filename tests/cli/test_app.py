@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from nas_assistant.assistant import Options, improve
+from nas_assistant.cli import app
 from nas_assistant.cli._improve import improve as command
 
-COMMANDS = (
-    *("improve", "predict", "relevance", "graph", "compare"),
-    *("train", "evaluate", "plot", "data", "doctor"),
-)
+COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
