@@ -41,7 +41,7 @@ def run(path: Path, entry: str | None, folder: Path, seed: int) -> dict[str, Any
     """One row."""
     start = time.perf_counter()
     row: dict[str, Any] = {"model": path.name, "seconds": 0.0, "candidates": 0, "valid": 0.0}
-    row.update(before=0.0, after=0.0, low=0.0, high=0.0, fault="")
+    row.update(before=0.0, after=0.0, low=0.0, high=0.0, parameters=0.0, flops=0.0, fault="")
     try:
         result = improve(path, entry=entry, seed=seed, run_dir=folder / path.stem)
     except UserError as error:
@@ -56,6 +56,8 @@ def run(path: Path, entry: str | None, folder: Path, seed: int) -> dict[str, Any
         "after": result.prediction.accuracy,
         "low": result.gain_interval[0],
         "high": result.gain_interval[1],
+        "parameters": result.parameters[1] / result.parameters[0],
+        "flops": result.flops[1] / result.flops[0],
     }
 
 
