@@ -95,6 +95,12 @@ def test_models_imported_from_a_sibling(tmp_path: Path) -> None:
     assert (entry.name, entry.framework) == ("model", "torch")
 
 
+def test_the_framework_of_what_only_a_run_can_tell_is_that_of_a_sibling(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("import keras\n\n\ndef parts(n): ...\n")
+    source, path = "from nets import parts\nmodel = parts(3)\n", tmp_path / "model.py"
+    assert choose_entry(source, path, find_entries(source, path), "model").framework == "keras"
+
+
 def test_two_models_are_listed_with_their_lines() -> None:
     source = TORCH + "class A(nn.Module): ...\n\nclass B(nn.Module): ...\n"
     with pytest.raises(ModelError, match=r"model.py holds 2 models: A \(line 3\), B \(line 5\); .*--entry"):

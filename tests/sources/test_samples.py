@@ -13,7 +13,7 @@ from nas_assistant.sources import Sandbox, read_samples
 DATA = """\
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 images = torch.arange(6).float()[:, None, None, None].expand(6, 3, 8, 8) / 10
 classes = torch.tensor([0, 1, 0, 1, 0, 2])
@@ -32,7 +32,22 @@ class Stream(IterableDataset):
         return iter(data)
 
 
+class Counted(Stream):
+    def __len__(self):
+        return 6
+
+
+class Endless(Dataset):
+    def __getitem__(self, index):
+        return data[index % 6]
+
+
 stream = DataLoader(Stream(), batch_size=4)
+bare_stream = Stream()
+counted_stream = Counted()
+loader_of_counted = DataLoader(Counted(), batch_size=4)
+endless = Endless()
+drawn = DataLoader(endless, batch_size=4, sampler=range(6))
 bare = TensorDataset(images)
 values = TensorDataset(images, torch.rand(6) + 0.5)
 rows = TensorDataset(torch.randn(6, 5), classes)
@@ -40,7 +55,10 @@ empty = []
 """
 
 
-@pytest.mark.parametrize("name", ["data", "loader", "make", "one_hot", "stream"])
+STREAMS = ("stream", "bare_stream", "counted_stream", "loader_of_counted", "drawn")
+
+
+@pytest.mark.parametrize("name", ["data", "loader", "make", "one_hot", *STREAMS])
 def test_samples_of_a_file(write: Callable[..., Path], sandbox: Sandbox, name: str) -> None:
     samples = read_samples(f"{write(DATA, 'data.py')}:{name}", count=6, sandbox=sandbox)
     assert samples.images.shape == (6, 3, 8, 8) and samples.shape == (3, 8, 8)
@@ -48,7 +66,7 @@ def test_samples_of_a_file(write: Callable[..., Path], sandbox: Sandbox, name: s
     classes = [0, 1, 0, 1, 0, 2]
     numbers = np.round(samples.images[:, 0, 0, 0] * 10).astype(int).tolist()
     assert [classes[number] for number in numbers] == samples.labels.tolist()
-    assert bool(samples.notes) == (name == "stream")
+    assert bool(samples.notes) == (name in STREAMS)
 
 
 def test_a_few_of_many_stand_for_all(write: Callable[..., Path], sandbox: Sandbox) -> None:
@@ -73,6 +91,7 @@ def test_arrays_with_channels_last(write: Callable[..., Path], sandbox: Sandbox)
         ("values", "its labels are no classes"),
         ("rows", "are no images"),
         ("empty", "yields no batch"),
+        ("endless", "yields no batch"),
     ],
 )
 def test_what_has_no_labelled_images(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import Sandbox
@@ -176,6 +177,43 @@ def test_a_model_cannot_read_what_it_is_measured_by(
         assert (tmp_path / "run" / "answers.safetensors").is_file()
         with pytest.raises(ModelError, match=r"model\.py:\d+: PermissionError"):
             bench.train(subject, 0)
+
+
+AMONG = """\
+from pathlib import Path
+
+import helper
+from torch import nn
+
+Path(__file__).read_text()
+model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+if Path({samples!r}).exists():
+    Path({held_out!r}).read_bytes()
+"""
+
+
+@pytest.mark.parametrize("place", ["images", "project"])
+def test_a_model_beside_the_data_cannot_read_them(
+    tmp_path: Path, shared_sandbox: Sandbox, place: str
+) -> None:
+    images, run, folder = tmp_path / "images", tmp_path / "run", tmp_path / place
+    for name in ("train/a", "train/b", "test/a", "test/b"):
+        (images / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (8, 8)).save(images / name / f"{number}.png")
+    folder.mkdir(exist_ok=True)
+    if place == "project":
+        (folder / "data").symlink_to(images)
+    held_out = folder / "data/test/a/0.png" if place == "project" else images / "test/a/0.png"
+    (folder / "helper.py").write_text("")
+    path = folder / "model.py"
+    path.write_text(AMONG.format(samples=str(run / "samples.safetensors"), held_out=str(held_out)))
+    subject = read_subject(path, data=str(images), sandbox=shared_sandbox)
+    with (
+        Bench(run, str(images), RECIPE) as bench,
+        pytest.raises(ModelError, match=r"model\.py:9: PermissionError"),
+    ):
+        bench.train(subject, 0)
 
 
 def test_what_a_job_tells_is_scored_here() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from torch import nn
 
 from nas_assistant.errors import MissingExtraError, UserError
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.verify import Bench, Contender, Contest, Epoch, Recipe, Subject, run_contest
+from nas_assistant.verify import Bench, Contender, Contest, Epoch, OutOfTime, Recipe, Subject, run_contest
 
 GRAPH = ComputationalGraph.from_torch(nn.Linear(3, 2), torch.zeros(2, 3))
 
@@ -102,6 +103,42 @@ def test_the_same_contest_has_the_same_end(optuna: None) -> None:
         run_contest(contest(9, 0.01, 0.0, 0.02, 0.0), told, method="hyperband")  # type: ignore[arg-type]
         runs.append(told.trained)
     assert runs[0] == runs[1]
+
+
+class AtWork(Told):
+    """One of its models ends with an error once another one is being trained, which takes its time."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__({number: rising(0.5) for number in range(4)})
+        self.error, self.begun, self.stopped = error, threading.Event(), threading.Event()
+        self.ended: list[bool] = []
+
+    def again(self) -> AtWork:
+        return self
+
+    def train(self, subject: Subject, seed: int, until: int | None = None) -> list[Epoch]:
+        if subject.source == "1":
+            self.begun.set()
+            self.ended.append(self.stopped.wait(30))
+            raise OutOfTime
+        if subject.source == "2":
+            self.begun.wait(30)
+            raise self.error
+        return super().train(subject, seed, until)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OutOfTime(), UserError("fails")])
+def test_an_error_of_one_worker_ends_what_the_others_train(optuna: None, error: BaseException) -> None:
+    told = AtWork(error)
+    with pytest.raises(type(error)):
+        run_contest(contest(9, 0.03, 0.02, 0.01), told, workers=2)  # type: ignore[arg-type]
+    assert told.ended == [True]
+    assert 3 not in told.trained, "nothing else is begun"
 
 
 def test_what_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:

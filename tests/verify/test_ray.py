@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from nas_assistant.errors import UserError
+from nas_assistant.sources import Limits
 from nas_assistant.verify import Bench, Contender, Contest, Recipe, read_subject, run_contest
 
 from .conftest import Write
@@ -47,3 +49,22 @@ def test_ray_and_optuna_have_the_same_best(cluster: Any, write: Write, tmp_path:
                 best[backend] = contest.standings(own)[0]
     assert best["ray"].contender.number == best["optuna"].contender.number == 1
     assert best["ray"].accuracies == best["optuna"].accuracies
+
+
+def test_the_workers_of_ray_have_the_limits_of_the_bench(
+    cluster: Any, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_assistant.verify._ray._RETRIES", 0)
+    with Bench(tmp_path / "run", "digits", RECIPE) as bench:
+        subjects = [
+            read_subject(write(f"m{width}.py", width), data="digits", sandbox=bench.sandbox("torch"))
+            for width in WIDTHS[:2]
+        ]
+        bench.train(subjects[0], 0)
+    contenders = tuple(Contender(i, one, 0.0, 0.05) for i, one in enumerate(subjects))
+    contest = Contest(tmp_path / "run", "digits", RECIPE, contenders)
+    with (
+        Bench(contest.folder, "digits", RECIPE, limits=Limits(seconds=0.01)) as bench,
+        pytest.raises(UserError, match=r"candidate 1: .*not built and run within 0\.01 s"),
+    ):
+        run_contest(contest, bench, backend="ray", workers=2)

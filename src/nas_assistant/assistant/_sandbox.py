@@ -21,7 +21,7 @@ def warm_sandbox(path: Path, source: str, entry: str | None) -> Iterator[Sandbox
         UserError: The file does not parse, holds no model, or several.
     """
     chosen = choose_entry(source, path, find_entries(source, path), entry)
-    with Sandbox(chosen.framework or "torch") as sandbox:
+    with Sandbox(chosen.framework) as sandbox:
         threading.Thread(target=_start, args=(sandbox,), daemon=True).start()
         yield sandbox
 

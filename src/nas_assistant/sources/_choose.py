@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
-from nas_assistant.sources._entries import Entry
+from nas_assistant.sources._entries import Entry, framework_of
 from nas_assistant.sources._names import Names
 from nas_assistant.sources._source import parse_source
 
@@ -115,7 +115,7 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
         if call.name not in {*names.origins, *names.classes, *names.functions, *names.assigned, *names.stars}:
             known = ", ".join(f"{entry.name} (line {entry.line})" for entry in entries) or "none"
             raise _error(f"{Path(path).name} has no {call.name!r} for --entry; its models: {known}", None)
-        framework = (names.frameworks() or [entries[0].framework if entries else "torch"])[0]
+        framework = framework_of(source, path) or "torch"
         kind = "instance" if call.name in names.assigned else "function"
         line = names.assigned[call.name][1] if call.name in names.assigned else 1
         return Entry(call.name, kind, line, (), framework)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
 from nas_assistant.sources._choose import choose_entry
-from nas_assistant.sources._entries import Entry, find_entries, framework_of
+from nas_assistant.sources._entries import Entry, find_entries
 from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._load import UNDER_MAIN
@@ -128,7 +128,7 @@ def run_model(
         source = read_source(path)
     entries = find_entries(source, path)
     chosen = choose_entry(source, path, entries, entry)
-    framework = chosen.framework or framework_of(source, path) or "torch"
+    framework = chosen.framework
     resolved = resolve_data(data, input_shape)
     folder = path.resolve().parent
     place = {"path": str(path.resolve()), "entry": entry or chosen.name}
@@ -163,14 +163,12 @@ def _inspection(
 ) -> Inspection:
     try:
         graph = ComputationalGraph.from_json(result["graph"])
-        told = tuple(_plain(note) for note in result["notes"][:_MAX_NOTES])
+        told = [_plain(note) for note in (*result["notes"][:_MAX_NOTES], *graph.warnings[:_MAX_NOTES])]
         framework = str(result["framework"])
     except (UserError, KeyError, TypeError, ValueError) as error:
         message = f"{path.name}: the sandbox handed back something that is not a graph ({error})"
         raise ModelError(Failure(FailureKind.IMPORT, message, chosen.line)) from error
-    return Inspection(
-        graph, entry, framework, graph.input_shape, graph.output_shape, (*notes, *told, *graph.warnings)
-    )
+    return Inspection(graph, entry, framework, graph.input_shape, graph.output_shape, (*notes, *told))
 
 
 def job_result(outcome: Outcome, path: Path, limits: Limits) -> dict[str, Any]:

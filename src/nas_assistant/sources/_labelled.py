@@ -114,10 +114,11 @@ def read_labelled(
         chosen = rng.permutation(len(labels))[:count]
         return _channels_first(np.asarray(value[0])[chosen]), labels[chosen], len(labels), labels
     if torch is not None and isinstance(value, torch.utils.data.DataLoader):
-        iterable = isinstance(value.dataset, torch.utils.data.IterableDataset)
         value.num_workers, value.timeout = 0, 0  # the sandbox allows no processes
-        value = value if iterable else value.dataset
-    if hasattr(value, "__getitem__") and not isinstance(value, (list, tuple, dict)) and len(value):
+        value = value.dataset if _numbered(value.dataset) else value
+    elif torch is not None and isinstance(value, torch.utils.data.Dataset) and not _numbered(value):
+        value = torch.utils.data.DataLoader(value, batch_size=count)
+    if _numbered(value):
         chosen = rng.permutation(len(value))[:count]
         items = [_pair(value[int(index)], place) for index in chosen]
         listed = getattr(value, "targets", None)
@@ -125,6 +126,19 @@ def read_labelled(
         values = np.stack([np.asarray(item[0]) for item in items])
         return _channels_first(values), _classes(_stack(items), place), len(value), known
     return _batches(value, count, place)
+
+
+def _numbered(value: Any) -> bool:
+    """Whether there is a sample for each number below its length."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.utils.data.IterableDataset):
+        return False  # it has the method of a numbered one, which fails
+    if not hasattr(value, "__getitem__") or isinstance(value, (list, tuple, dict)):
+        return False
+    try:
+        return len(value) > 0
+    except (TypeError, NotImplementedError):
+        return False
 
 
 def _batches(value: Any, count: int, place: str) -> tuple[Floats, Integers, int | None, Integers | None]:

@@ -58,6 +58,7 @@ class Sandbox:
         self._folder: Path | None = None
         self._pending = bytearray()
         self._lock = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +72,7 @@ class Sandbox:
         """Start the worker ahead of the first job.
 
         Raises:
-            UserError: The framework is not installed or cannot be imported.
+            UserError: The framework is not installed or cannot be imported, or the sandbox is closed.
         """
         with self._lock:
             self._start()
@@ -111,13 +112,9 @@ class Sandbox:
                 raise
             return Outcome(header["status"], answer, header["output"], header["detail"])
 
-    def interrupt(self) -> None:
-        """End the job that another thread runs: it finds the worker gone."""
-        if (worker := self._worker) is not None:
-            worker.kill()
-
     def close(self) -> None:
-        """End the worker and everything that it started, and remove its files."""
+        """End the worker and everything that it started, and remove its files; it does not start again."""
+        self._closed = True
         with self._lock:
             self._close()
 
@@ -132,6 +129,8 @@ class Sandbox:
         if self._worker is not None and self._worker.poll() is None:
             return
         self._close()
+        if self._closed:
+            raise UserError("the sandbox is closed")
         if not hasattr(os, "fork"):
             raise UserError("models can only be built on Linux and macOS: this system cannot sandbox them")
         self._folder = Path(tempfile.mkdtemp(prefix="nas-assistant-"))

@@ -105,7 +105,7 @@ class Bench:
         """End the training that another thread has in hand; it raises :class:`OutOfTime` there."""
         self._stopped = True
         for sandbox in list(self._sandboxes.values()):
-            sandbox.interrupt()
+            sandbox.abort()
 
     def __enter__(self) -> Bench:
         return self
@@ -269,12 +269,16 @@ class Bench:
         )
 
     def _beside(self, path: Path) -> list[Path]:
-        """What a model may read beside its file: not the data, nor the answers kept here."""
+        """What a model may read: its file and what is beside it, but not the data, nor the answers kept here.
+
+        Where its file is among the data, only other Python files are beside it.
+        """
         data = self._resolved.job or {}
         closed = [self.folder.resolve()]
         if data["kind"] in ("folder", "zip"):
             closed.append(Path(data["path"]))
-        return [item for item in _visible(path.parent) if not any(c.is_relative_to(item) for c in closed)]
+        beside = [item.resolve() for item in _visible(path.parent)]
+        return [path, *(item for item in beside if not any(_exposes(item, one) for one in closed))]
 
     def _tell(self, step: Step) -> None:
         if self._progress is not None:
@@ -295,6 +299,12 @@ def default_folder(root: Path, data: str, recipe: Recipe) -> Path:
     content = json.dumps([str(data), recipe.to_json()], sort_keys=True).encode()
     name = re.sub(r"[^0-9A-Za-z]+", "-", Path(data).name).strip("-") or "data"
     return root / f"verify-{name}-{hashlib.blake2b(content, digest_size=4).hexdigest()}"
+
+
+def _exposes(item: Path, closed: Path) -> bool:
+    """Whether reading an item would show something of a closed folder or file."""
+    inside = item.is_relative_to(closed) and not (item.suffix == ".py" and item.is_file())
+    return inside or closed.is_relative_to(item)
 
 
 def _odd(subject: Subject) -> ModelError:

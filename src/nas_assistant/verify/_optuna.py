@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
@@ -10,6 +11,7 @@ from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from nas_assistant.verify._backends import brackets
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._contest import Contest
+from nas_assistant.verify._verify import _ended_with
 
 _NAME = "nas-assistant"  # Hyperband's brackets depend on it
 
@@ -42,7 +44,15 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
         return score
 
     try:
-        study.optimize(objective, n_trials=len(numbers), n_jobs=workers)
+        if workers == 1:
+            study.optimize(objective, n_trials=len(numbers))
+            return
+        # With jobs of its own, Optuna ends an interrupted study only after the trials at work.
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(study.optimize, objective, n_trials=1) for _ in numbers]
+            with _ended_with(futures, benches):
+                for future in as_completed(futures):
+                    future.result()
     finally:
         for one in benches:
             if one is not bench:

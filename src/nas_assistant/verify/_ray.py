@@ -9,6 +9,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from nas_assistant.errors import ModelError, UserError
+from nas_assistant.sources import Limits
 from nas_assistant.verify._backends import brackets, training_failed
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._contest import Contest
@@ -29,7 +31,9 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
         ray.init(log_to_driver=False, configure_logging=False, **own)
     try:
         results = tune.Tuner(
-            tune.with_resources(tune.with_parameters(_train, contest=contest), {"cpu": 1}),
+            tune.with_resources(
+                tune.with_parameters(_train, contest=contest, limits=bench.limits), {"cpu": 1}
+            ),
             param_space={"contender": tune.grid_search([one.number for one in contest.contenders])},
             tune_config=tune.TuneConfig(
                 metric="score",
@@ -60,7 +64,10 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
             ray.shutdown()
 
 
-def _train(config: dict[str, Any], contest: Contest) -> None:
-    with Bench(contest.folder, contest.data, contest.recipe) as bench:
-        for epoch, score in contest.scores(config["contender"], bench):
-            tune.report({"epoch": epoch, "score": score})
+def _train(config: dict[str, Any], contest: Contest, limits: Limits) -> None:
+    with Bench(contest.folder, contest.data, contest.recipe, limits=limits) as bench:
+        try:
+            for epoch, score in contest.scores(config["contender"], bench):
+                tune.report({"epoch": epoch, "score": score})
+        except ModelError as error:
+            raise UserError(str(error)) from None  # Ray copies an error from its message alone
