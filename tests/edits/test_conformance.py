@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 
@@ -81,3 +83,27 @@ def test_a_broken_operation_does_not_pass(broken: dict[str, object], test: str) 
         suite.operation.edit = get_operation("widen").edit  # type: ignore[method-assign]
     with pytest.raises(AssertionError):
         getattr(suite, test)()
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("TORCH_SAMPLES", 0),
+        ("TORCH_SAMPLES", 1),
+        pytest.param("KERAS_SAMPLES", 0, marks=pytest.mark.tensorflow),
+    ],
+)
+def test_samples_have_edits_in_a_fresh_process(name: str, index: int) -> None:
+    """Nothing but the sample itself imports its framework there."""
+    if name == "KERAS_SAMPLES":
+        pytest.importorskip("tensorflow")
+    script = f"""
+from nas_assistant.edits import EditContext, legal_edits
+from nas_assistant.edits._samples import {name}
+sample = {name}[{index}]
+graph = sample.graph()
+assert legal_edits(sample.source, graph, framework=sample.framework)
+assert any(node.created for node in graph)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -235,3 +236,68 @@ def test_a_layer_without_its_norm_gets_its_bias_back(keras_bench: Callable) -> N
         "-x = BatchNormalization()(x)",
         '+x = Conv2D(16, 3, padding="same")(x)',
     ]
+
+
+_NAMES = "BatchNormalization, Conv2D, Dense, GlobalAveragePooling2D, Input, ReLU"
+STYLES = [
+    ("from tensorflow import keras\nfrom tensorflow.keras import layers", "keras.", "layers."),
+    ("import keras", "keras.", "keras.layers."),
+    ("from keras import Input, Model, layers", "", "layers."),
+    (f"from tensorflow.keras.models import Model\nfrom tensorflow.keras.layers import {_NAMES}", "", ""),
+    (f"from keras.layers import {_NAMES}\nfrom keras.models import Model", "", ""),
+    ("from tensorflow.keras.models import Model\nfrom tensorflow.keras.layers import *", "", ""),
+    ("import tensorflow as tf", "tf.keras.", "tf.keras.layers."),
+]
+NETS = [
+    """{imports}
+
+class Net({package}Model):
+    def __init__(self):
+        super().__init__()
+        self.first = {layers}Conv2D(8, 3, padding="same")
+        self.second = {layers}Conv2D(8, 3, padding="same")
+        self.pool = {layers}GlobalAveragePooling2D()
+        self.hidden = {layers}Dense(16)
+        self.head = {layers}Dense(10)
+
+    def call(self, x):
+        return self.head(self.hidden(self.pool(self.second(self.first(x)))))
+""",
+    """{imports}
+
+def Net():
+    inputs = {layers}Input((8, 8, 3))
+    x = {layers}Conv2D(8, 3, padding="same")(inputs)
+    x = {layers}ReLU()({layers}BatchNormalization()(x))
+    x = {layers}Conv2D(8, 3, padding="same")(x)
+    x = {layers}GlobalAveragePooling2D()(x)
+    x = {layers}Dense(16)(x)
+    return {package}Model(inputs, {layers}Dense(10)(x))
+""",
+]
+
+
+@pytest.mark.parametrize("net", NETS, ids=["subclassed", "functional"])
+@pytest.mark.parametrize(("imports", "package", "layers"), STYLES, ids=[style[0] for style in STYLES])
+def test_what_an_edit_names_is_imported(
+    keras_bench: Callable, net: str, imports: str, package: str, layers: str
+) -> None:
+    source = net.format(imports=imports, package=package, layers=layers)
+    bench = keras_bench(source, entry="Net", shape=(8, 8, 3))
+    own, written = {*re.findall(r"\w+", source), "False"}, {}
+    for edit in (edit for edit in bench.edits if edit.shape_safe):
+        text = bench.apply(edit)
+        if new := {*re.findall(r"\b[A-Z]\w+", text)} - own:
+            written.setdefault((edit.operation, *sorted(new)), text)
+    assert len(written) >= 4
+    for text in written.values():
+        bench.check(text)
+
+
+@pytest.mark.parametrize("models", ["Model", "Model, Sequential"])
+def test_a_sequential_comes_from_the_package_of_the_layers(keras_bench: Callable, models: str) -> None:
+    imports = f"from tensorflow.keras.models import {models}\nfrom tensorflow.keras.layers import {_NAMES}"
+    bench = keras_bench(NETS[0].format(imports=imports, package="", layers=""), entry="Net", shape=(8, 8, 3))
+    added = [line for line in bench.edited("insert_block", "dense") if "import" in line]
+    own = [] if "Sequential" in models else ["+from tensorflow.keras import Sequential"]
+    assert [line for line in added if "Sequential" in line] == own

@@ -77,9 +77,36 @@ def test_blocks_with_other_arguments_and_the_network_do_not_take_part(torch_benc
 def test_a_sum_loses_a_branch(torch_bench: Callable) -> None:
     lines = torch_bench(BLOCKS).edited("drop_branch", "left")
     assert lines == [
+        "-        self.left = Conv(width)",
         "-        return self.left(x) + self.right(x)",
         "+        return self.right(x)",
     ]
+
+
+def test_a_branch_that_all_before_it_is_for_stays(torch_bench: Callable) -> None:
+    def dropped(*pairs: tuple[str, str]) -> set[str]:
+        source = BLOCKS
+        for old, new in pairs:
+            assert old in source
+            source = source.replace(old, new, 1)
+        return {edit.layer for edit in torch_bench(source).edits if edit.operation == "drop_branch"}
+
+    total = "return self.left(x) + self.right(x)"
+    assert dropped() == {"left", "right"}
+    path = ("        self.right =", "        self.path = nn.Identity()\n        self.right =")
+    assert dropped(path, (total, "return self.path(self.left(x)) + self.right(x)")) == {"right"}
+    named = "y = self.left(x)\n        return y + self.right(x)"
+    assert dropped((total, named)) == {"right"}
+    assert dropped((total, named.replace("self.right(x)", "self.right(y)"))) == {"right", "y"}
+    assert dropped((total, "y = x\n        return y + self.right(x)")) == {"right", "y"}
+
+
+def test_a_layer_that_runs_again_is_still_constructed(torch_bench: Callable) -> None:
+    again = BLOCKS.replace(
+        "return self.left(x) + self.right(x)", "return self.left(self.left(x)) + self.right(x)"
+    )
+    lines = torch_bench(again).edited("drop_branch", "left")
+    assert len(lines) == 2 and "+        return self.right(x)" in lines
 
 
 def test_blocks_of_one_name_in_two_classes_are_told_apart(torch_bench: Callable) -> None:

@@ -402,6 +402,77 @@ def test_a_layer_whose_attributes_are_read_is_not_wrapped(torch_bench: Callable)
     assert [edit for edit in edits if edit.layer == "fc" and edit.operation == "widen"]
 
 
+@pytest.mark.parametrize(
+    "use", ["def kernel(net):\n    return net.fc.weight\n", "print(Net().fc.weight[0])\n"]
+)
+def test_nor_one_whose_attributes_are_read_of_another_object(torch_bench: Callable, use: str) -> None:
+    named = SEQUENTIAL.replace(
+        "self.fc = nn.Linear(24 * 2 * 2, 32)", 'self.add_module("fc", nn.Linear(96, 32))'
+    )
+    for source in (SEQUENTIAL, named):
+        wraps = {"add_norm", "insert_block", "repeat_layer"}
+        assert wraps & {edit.operation for edit in torch_bench(source).edits if edit.layer == "fc"}
+        edits = torch_bench(f"{source}\n\n{use}").edits
+        assert not wraps & {edit.operation for edit in edits if edit.layer == "fc"}
+
+
+SEPARABLE = """\
+from torch import nn
+
+
+class Unit(nn.Module):
+    def __init__(self, inputs, outputs, stride=1):
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, 1, 1, groups=inputs)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+        self.down = nn.Conv2d(outputs, outputs, 3, stride, 1)
+        self.same = nn.Conv2d(outputs, outputs, 3, 1, 1)
+
+    def forward(self, x):
+        x = self.depthwise(x)
+        x = self.pointwise(x).relu()
+        x = self.down(x).relu()
+        x = self.same(x)
+        return x
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.units = nn.Sequential(Unit(8, 8), Unit(8, 8))
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.ReLU6())
+        self.left = nn.Conv2d(8, 5, 1)
+        self.right = nn.Conv2d(8, 5, 1)
+
+    def forward(self, x):
+        x = self.units(self.stem(x))
+        x = (x * self.gate(x)).mean((2, 3), keepdim=True)
+        return torch.cat([self.left(x), self.right(x)], 1).flatten(1)
+""".replace("from torch import nn", "import torch\nfrom torch import nn", 1)
+
+
+def test_edits_hold_for_any_arguments_of_a_class_and_leave_what_gates_or_gives_the_output(
+    torch_bench: Callable,
+) -> None:
+    found = {(edit.operation, edit.layer) for edit in torch_bench(SEPARABLE).edits}
+    layers = {name: {layer for operation, layer in found if operation == name} for name, _ in found}
+    # A depthwise convolution is half of a layer, `down` may have a stride, `pointwise` other channels.
+    assert layers["remove_layer"] == {"units.0.same"} and layers["add_skip"] == {
+        "units.0.depthwise",
+        "units.0.same",
+    }
+    edits = torch_bench(SEPARABLE).edits
+    kernels = {
+        edit.arguments["to"]
+        for edit in edits
+        if edit.operation == "change_kernel" and edit.layer == "units.0.depthwise"
+    }
+    assert kernels == {"5x5"}
+    assert not layers.get("change_activation", set()) & {"gate.2"}
+    assert not layers["add_norm"] & {"left", "right"}
+
+
 def test_an_import_is_added_where_none_names_the_class(torch_bench: Callable) -> None:
     source = """\
 from torch.nn import Conv2d, Module, Sequential
@@ -533,7 +604,7 @@ class Net(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3, bias=False)
         self.norm = nn.BatchNorm2d(8)
-        self.head = nn.Linear(8, 10)
+        self.head = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
 
     def forward(self, x):
         return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
@@ -547,6 +618,15 @@ def test_a_layer_without_its_norm_gets_its_bias_back(torch_bench: Callable) -> N
         "+        self.conv = nn.Conv2d(3, 8, 3)",
         "+        self.norm = nn.Identity()",
     ]
+
+
+def test_a_norm_stays_where_layers_are_normalised_throughout(torch_bench: Callable) -> None:
+    def sites(source: str) -> set[str]:
+        return {edit.layer for edit in torch_bench(source).edits if edit.operation == "drop_norm"}
+
+    short = NORMED.replace("nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), ", "")
+    assert sites(NORMED) == {"norm"} and not sites(short)
+    assert sites(short.replace("nn.BatchNorm2d(8)", "nn.Sequential(nn.BatchNorm2d(8), nn.BatchNorm2d(8))"))
 
 
 def test_a_norm_stays_where_the_bias_cannot_come_back(torch_bench: Callable) -> None:
@@ -631,3 +711,24 @@ def test_no_skip_around_what_gives_a_tuple(torch_bench: Callable) -> None:
     bench = torch_bench(RECURRENT, shape=(5, 8))
     skips = {edit.arguments["what"] for edit in bench.edits if edit.operation == "add_skip"}
     assert skips == {"self.mix + x", "self.fc + x"}
+
+
+@pytest.mark.parametrize(("dilation", "padding"), [("2", "2"), ("(2, 1)", "(2, 1)")])
+def test_a_kernel_with_another_dilation_on_each_axis_stays(
+    torch_bench: Callable, dilation: str, padding: str
+) -> None:
+    source = f"""\
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3, padding={padding}, dilation={dilation}), nn.Flatten())
+"""
+    bench = torch_bench(source)
+    found = [
+        bench.apply(edit) for edit in bench.edits if edit.operation == "change_kernel" and edit.shape_safe
+    ]
+    assert bool(found) == (dilation == "2")
+    for text in found:
+        bench.check(text)

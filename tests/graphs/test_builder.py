@@ -89,6 +89,13 @@ def test_every_spelling_of_the_global_average_pool_is_one_node(op, output, attri
     assert (pool.op, pool.output_shape, pool.kernel) == (Operation.GLOBAL_AVG_POOL, (4,), None)
 
 
+@pytest.mark.parametrize("output", [(1, 8, 8), (8, 8)])
+def test_a_mean_over_the_channels_stays_where_there_are_as_many_as_pixels(output):
+    builder, x = start((64, 8, 8))
+    mean = builder.build([builder.add(Operation.MEAN, [x], output_shape=output)]).nodes[1]
+    assert (mean.op, mean.output_shape) == (Operation.MEAN, output)
+
+
 def test_an_average_over_part_of_the_map_stays():
     builder, x = start()
     graph = builder.build([builder.add(Operation.AVG_POOL, [x], output_shape=(4, 4, 4), kernel=(2, 2))])

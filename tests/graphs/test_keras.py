@@ -296,3 +296,12 @@ def test_a_model_that_does_not_run_is_one_line_with_the_shape():
         read_keras(Bad(), (3, 32, 32))
     assert "Bad does not run on an input of shape (32, 32, 3)" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("channels", [63, 64])
+def test_a_reduction_over_the_channels_is_no_pool(channels):
+    inputs = keras.Input((8, 8, channels))
+    both = [ops.mean(inputs, axis=-1, keepdims=True), ops.max(inputs, axis=-1, keepdims=True)]
+    graph = read_keras(keras.Model(inputs, ops.concatenate(both, axis=-1)))
+    assert [node.op.value for node in graph.nodes] == ["input", "mean", "other", "concat", "output"]
+    assert [node.output_shape for node in graph.nodes[1:4]] == [(1, 8, 8), (1, 8, 8), (2, 8, 8)]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from nas_assistant.graphs import read_torch, record_creation
+import nas_assistant
+from nas_assistant.graphs import _locations, read_torch, record_creation
 
 TORCH = """
 import torch
@@ -115,3 +117,9 @@ def test_keras_nodes_know_where_they_were_created_and_called(tmp_path):
     dense = read_keras(module.sequential).nodes[1]
     assert text_at(KERAS, dense.created).startswith("layers.Dense(3)")
     assert dense.call is None
+
+
+def test_a_package_whose_name_goes_on_after_ours_is_the_users():
+    package = Path(nas_assistant.__file__).parent
+    assert _locations._is_library(str(package / "graphs" / "_trace.py"))
+    assert not _locations._is_library(str(package.with_name("nas_assistant_models") / "net.py"))

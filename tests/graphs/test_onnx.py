@@ -43,6 +43,18 @@ def test_exports_of_other_networks(tmp_path, name):
     assert (graph.parameters, graph.macs) == (original.parameters, original.macs)
 
 
+class Spatial(nn.Module):
+    def forward(self, x):
+        return torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+
+
+@pytest.mark.parametrize("channels", [63, 64])
+def test_a_reduction_over_the_channels_is_no_pool(tmp_path, channels):
+    write_onnx(Spatial(), torch.zeros(1, channels, 8, 8), tmp_path / "model.onnx")
+    graph = read_onnx(tmp_path / "model.onnx")
+    assert names(graph) == ["input", "mean", "other", "concat", "output"]
+
+
 def test_nodes_of_an_export_know_their_layer_and_line(tmp_path):
     write_onnx(torch_example("cnn"), torch.zeros(IMAGE), tmp_path / "model.onnx")
     conv = read_onnx(tmp_path / "model.onnx").nodes[1]

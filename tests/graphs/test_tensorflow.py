@@ -136,3 +136,14 @@ def test_an_operation_outside_the_vocabulary_is_named():
     graph = read_keras(keras.Model(inputs, layers.Lambda(lambda t: tf.cumsum(t, axis=1))(inputs)))
     assert names(graph) == ["input", "other", "output"]
     assert "Cumsum (1x)" in graph.warnings[0]
+
+
+class Spatial(keras.Model):
+    def call(self, x):
+        return tf.concat([tf.reduce_mean(x, -1, keepdims=True), tf.reduce_max(x, -1, keepdims=True)], -1)
+
+
+@pytest.mark.parametrize("channels", [63, 64])
+def test_a_reduction_over_the_channels_is_no_pool(channels):
+    graph = read_keras(Spatial(), (channels, 8, 8))
+    assert (graph.framework, names(graph)) == ("tensorflow", ["input", "mean", "other", "concat", "output"])

@@ -221,3 +221,18 @@ def test_a_wrong_input_is_one_line_with_the_shape():
         read_torch(torch_example("cnn"), torch.zeros(2, 3, 16, 16))
     assert "(2, 3, 16, 16)" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+class Spatial(nn.Module):
+    """The spatial attention of CBAM, which reduces over the channels."""
+
+    def forward(self, x):
+        return torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize("channels", [63, 64])
+def test_a_reduction_over_the_channels_is_no_pool(channels, method):
+    graph = read_torch(Spatial(), torch.zeros(2, channels, 8, 8), method=method)
+    assert ops(graph) == ["input", "mean", "other", "concat", "output"]
+    assert [node.output_shape for node in graph.nodes[1:3]] == [(1, 8, 8)] * 2

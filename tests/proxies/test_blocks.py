@@ -67,3 +67,9 @@ def test_ranks_join_the_four_views() -> None:
     weak, strong = (dict.fromkeys(parts, value) for value in (1.0, 2.0))
     ranks = proxy.combine([Score("az_nas", None, parts=weak), Score("az_nas", None, parts=strong)])
     assert ranks == pytest.approx([4 * math.log(0.5), 0.0])
+
+
+def test_a_network_without_parts_ranks_below_all() -> None:
+    known = Score("az_nas", None, parts={"complexity": 1.0})
+    assert get_proxy("az_nas").combine([known, Score("az_nas", None)])[1] == -math.inf
+    assert math.isfinite(get_proxy("az_nas").combine([known, Score("az_nas", None)])[0])

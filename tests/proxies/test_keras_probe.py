@@ -14,6 +14,7 @@ from nas_assistant.proxies._torch_probe import TorchProbe
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
+_keras_probe = pytest.importorskip("nas_assistant.proxies._keras_probe")
 
 INPUTS = np.random.default_rng(2).standard_normal((16, 3, 8, 8)).astype(np.float32)
 LABELS = np.arange(16) % 4
@@ -96,3 +97,33 @@ def test_zen_is_of_the_same_size_in_both() -> None:
         score(make(), INPUTS, proxies=["zen"])[0].value for make in (torch_network, keras_network)
     )
     assert ours is not None and theirs == pytest.approx(ours, abs=1.0)
+
+
+@pytest.mark.parametrize("ask", [lambda probe: probe.flows(), lambda probe: probe.perturbation(0.01)])
+def test_a_pass_that_fails_leaves_the_weights_as_they_were(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = keras_network()
+    probe = make_probe(model, INPUTS, LABELS)
+    before = model.get_weights()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no more memory")
+
+    monkeypatch.setattr(_keras_probe, "_in_float64", lambda own: own)
+    monkeypatch.setattr(probe, "_trace", fail)
+    monkeypatch.setattr(probe, "_model", _Calling(model, fail))
+    with pytest.raises(RuntimeError):
+        ask(probe)
+    assert all(np.array_equal(*pair) for pair in zip(before, model.get_weights(), strict=True))
+
+
+class _Calling:
+    """A model whose call is another."""
+
+    def __init__(self, model: Any, call: Any) -> None:
+        self._model, self._call = model, call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self._call(*args, **options)

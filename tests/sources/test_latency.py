@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas_assistant.errors import MissingExtraError, ModelError, UserError
@@ -107,3 +108,11 @@ def test_the_clock_moves_with_work() -> None:
 def test_bad_timings(options: dict[str, object]) -> None:
     with pytest.raises(UserError):
         Timing(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [5, 7, 10, 19, 20, 40])
+@pytest.mark.parametrize("skewed", [False, True])
+def test_an_interval_covers_the_median_as_often_as_it_says(count: int, skewed: bool) -> None:
+    noise = 0.1 * np.random.default_rng(count).standard_normal((3000, count))
+    found = [summarise(run) for run in (np.exp(noise) if skewed else 1 + noise).tolist()]
+    assert 0.93 <= np.mean([low <= 1 <= high for _, low, high in found]) <= 0.98

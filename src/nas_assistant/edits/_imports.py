@@ -94,30 +94,25 @@ class Imports:
         for local, full in self.names.items():
             if _FUNCTIONAL.startswith(full + "."):
                 return f"{local}{_FUNCTIONAL[len(full) :]}.{function}", ()
-        name, imports = self._import_line("import torch.nn.functional as F", f"F.{function}")
+        name, imports = self.import_line("import torch.nn.functional as F", f"F.{function}")
         return name, imports
 
     def _with_import(self, kind: str) -> tuple[str, tuple[Replacement, ...]]:
         if self._rooms == _ROOMS["torch"]:
-            return self._import_line("from torch import nn", f"nn.{kind}")
-        room = next(
-            (
-                full.rpartition(".")[0]
-                for full in self.names.values()
-                if full.rpartition(".")[0] in self._rooms
-            ),
-            "keras.layers",
-        )
-        package = room.rpartition(".")[0]
-        return self._import_line(f"from {package} import layers", f"layers.{kind}")
+            return self.import_line("from torch import nn", f"nn.{kind}")
+        return self.import_line(f"from {self.package} import layers", f"layers.{kind}")
 
-    def _import_line(self, line: str, name: str) -> tuple[str, tuple[Replacement, ...]]:
+    @cached_property
+    def package(self) -> str:
+        """The package of the framework's layers, as the file spells it: ``tensorflow.keras`` or another."""
+        imported = (*self.names.values(), *sorted(self.stars))
+        rooms = [room for full in imported for room in self._rooms if f"{full}.".startswith(f"{room}.")]
+        return (*rooms, self._rooms[0])[0].rpartition(".")[0]
+
+    def import_line(self, line: str, name: str) -> tuple[str, tuple[Replacement, ...]]:
+        """A name, and the line that imports it behind the imports of the top level."""
         tree = self._tree
         if self._last is None:
             return name, (Replacement(0, 0, line + tree.newline),)
         at = tree.line_end(tree.span(self._last)[1])
         return name, (Replacement(at, at, tree.newline + line),)
-
-    def after_imports(self) -> int:
-        """Offset at the end of the line of the last import of the top level."""
-        return 0 if self._last is None else self._tree.line_end(self._tree.span(self._last)[1])

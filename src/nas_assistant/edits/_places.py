@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import libcst as cst
@@ -124,13 +125,25 @@ def _indexed(context: EditContext, sequential: cst.Call) -> bool:
 def wrappable(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer may be put into a Sequential: nothing reads its own attributes."""
     place = place_of(context, layer.call)
-    if place.form != "attribute":
-        return isinstance(context.tree.parents[layer.call], cst.Attribute) is False
     parents = context.tree.parents
-    return not any(
-        isinstance(parents[use], cst.Attribute | cst.Subscript) or not _plain_use(context, use)
-        for use in context.attribute_uses(place.name)
-    )
+    name = place.name if place.form == "attribute" else _written_name(context, layer.call)
+    if isinstance(parents[layer.call], cst.Attribute) or any(
+        isinstance(node, cst.Attribute)
+        and node.attr.value == name
+        and isinstance(parents[node], cst.Attribute | cst.Subscript)
+        for node in context.tree.nodes(cst.Attribute)
+    ):
+        return False
+    return place.form != "attribute" or all(_plain_use(context, use) for use in context.attribute_uses(name))
+
+
+def _written_name(context: EditContext, call: cst.Call) -> str:
+    """The name that stands before a layer, as in ``add_module("conv", call)`` or ``("conv", call)``."""
+    item = context.tree.parents[call]
+    outer = context.tree.parents.get(item)
+    siblings = outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", ())
+    before = [other.value for other, this in pairwise(siblings) if this is item]
+    return str(before[0].evaluated_value) if before and isinstance(before[0], cst.SimpleString) else ""
 
 
 def _plain_use(context: EditContext, use: cst.CSTNode) -> bool:
@@ -201,13 +214,7 @@ def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]
     for local, full in names.items():
         if full == "tensorflow":
             return f"{local}.keras.Sequential", ()
-    name, imports = context.imports.name("Dense")
-    package = next((full for full in names.values() if "keras" in full), "keras").partition(".layers")[0]
-    del name, imports
-    at = context.imports.after_imports()
-    line = f"from {package} import Sequential"
-    text = context.tree.newline + line if at else line + context.tree.newline
-    return "Sequential", (Replacement(at, at, text),)
+    return context.imports.import_line(f"from {context.imports.package} import Sequential", "Sequential")
 
 
 def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> Replacement:
@@ -288,6 +295,14 @@ def _without_functional(context: EditContext, place: Place, call: cst.Call) -> l
         return None
     first, last = tree.span(outer)
     return [Replacement(first, last, tree.code(before))]
+
+
+def without_statement(context: EditContext, statement: cst.CSTNode) -> Replacement | None:
+    """Take a statement away with its lines; None where others share them, or none would be left."""
+    start, end = context.tree.span(statement)
+    if context.tree.indentation(start) is None or _only_statement(context.tree, statement):
+        return None
+    return _whole_lines(context, start, end)
 
 
 def _whole_lines(context: EditContext, start: int, end: int) -> Replacement:

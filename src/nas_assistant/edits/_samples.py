@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -138,6 +139,7 @@ class Sample:
 
 @cache
 def _graph(sample: Sample, source: str) -> ComputationalGraph:
+    importlib.import_module(sample.framework)  # creation is recorded of frameworks that are loaded
     with record_creation():
         namespace: dict[str, Any] = {"__name__": "sample"}
         exec(compile(source, "sample.py", "exec"), namespace)

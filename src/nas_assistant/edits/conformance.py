@@ -46,6 +46,11 @@ class EditConformance:
         assert operation.summary and len(operation.summary.splitlines()) == 1
         assert operation.grows in (-1, 0, 1)
 
+    def test_the_samples_can_be_edited(self) -> None:
+        """It is known where each creates its layers; without that, the other tests would test nothing."""
+        for sample in self.samples:
+            assert EditContext(sample.source, sample.graph(), sample.framework).layers
+
     def test_it_is_legal_somewhere(self) -> None:
         """One of the samples has a place for it."""
         assert any(True for _ in self._changes())

@@ -23,7 +23,8 @@ class EncoderConfig:
         layers: GIN layers.
         heads: Attention heads.
         branch: Numbers a node gets from each branch.
-        dropout: Probability; the two views of a graph differ by it alone.
+        dropout: Probability; the two views of a graph differ by it and by the nodes that
+            :func:`mask_batch` hides.
         attention: Whether there is the attention branch; its numbers are 0 otherwise.
     """
 

@@ -113,7 +113,6 @@ _LATER = {
     **dict.fromkeys(("Job", "Networks", "Protocol", "protocols", "run_job", "summarise"), "_jobs"),
     **dict.fromkeys(("LOOP_FAMILIES", "LoopRecords", "LoopSettings", "load_population", "run_loop"), "_loop"),
     "measure_loop": "_loop_measure",
-    "unseen_networks": "_evaluate",
     **dict.fromkeys(("LOOP_ROWS", "LoopRow", "get_row"), "_loop_rows"),
     **dict.fromkeys(("compare_rows", "tabulate"), "_loop_table"),
     **dict.fromkeys(("Match", "Truth"), "_truth"),

@@ -136,7 +136,10 @@ def evaluate(
 def unseen_networks(
     family: str, predictor: Predictor, limit: int | None, seed: int, data_root: str | Path | None
 ) -> list[Network[Any]]:
-    """Networks that the predictor's training did not touch, in a random order."""
+    """Networks that the predictor did not learn from, in a random order.
+
+    Some of a family that is among the training's ``interval_families`` did set the width of its intervals.
+    """
     config = predictor.metadata.get("config", {})
     if family not in config.get("families", [config.get("family")]):
         return get_family(family).networks(data_root, limit=limit or 10**9, seed=seed)

@@ -115,7 +115,7 @@ class _Regression:
         order = np.random.default_rng(seed).permutation(len(rows))
         held, fitted = order[: len(rows) // 10], order[len(rows) // 10 :]
         self._trees = HistGradientBoostingRegressor(
-            max_iter=150, learning_rate=0.15, early_stopping=False, random_state=seed
+            max_iter=150, learning_rate=0.15, early_stopping=False, random_state=seed % 2**32
         )
         self._trees.fit(rows[fitted], accuracies[fitted])
         guesses = np.asarray(self._trees.predict(rows[held]), dtype=np.float64)

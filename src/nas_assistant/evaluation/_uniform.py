@@ -36,7 +36,7 @@ class UniformGenerator(BaseGenerator):
                     request.graph,
                     f"{seed}/{request.source}",
                     avoid=alone,
-                    max_parameters=request.constraints.max_parameters,
+                    constraints=request.constraints,
                 )
                 if offer is None:
                     break

@@ -1,4 +1,4 @@
-"""Where the label tables lie."""
+"""Reads the label tables."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._node import Node, RegularNode, WeightedNode
+from nas_assistant.graphs._node import Node, RegularNode, WeightedNode, is_per_channel, without_ones
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import merge_activations, merge_weights
 
@@ -155,10 +155,11 @@ def _canonical_pools(nodes: dict[int, Node]) -> dict[int, Node]:
         shape = nodes[node.inputs[0]].output_shape
         channels = math.prod(node.output_shape)
         if node.op is Operation.MAX_POOL:
-            if len(shape) == 3 and node.kernel == shape[1:] and channels == shape[0]:
+            if len(shape) == 3 and node.kernel == shape[1:] and is_per_channel(node.output_shape, shape[0]):
                 result[node.id] = node.replace(output_shape=(channels,))
             continue
-        whole_map = len(shape) == 3 and channels in (shape[0], shape[2])
+        # The channels of a map that was permuted are its last axis.
+        whole_map = len(shape) == 3 and any(is_per_channel(node.output_shape, shape[i]) for i in (0, 2))
         if node.op is Operation.AVG_POOL:
             whole_map = whole_map and node.kernel == shape[1:] and node.padding in (None, (0, 0, 0, 0))
         if node.op is Operation.GLOBAL_AVG_POOL or whole_map:
@@ -186,13 +187,9 @@ def _is_transparent(node: Node, nodes: dict[int, Node]) -> bool:
     if node.op is Operation.CONCAT:
         return source == node.output_shape
     if node.op is Operation.RESHAPE:
-        return _without_ones(source) == _without_ones(node.output_shape)
+        return without_ones(source) == without_ones(node.output_shape)
     # A transpose that only moves axes of length 1 leaves the data as it is.
-    return node.op is Operation.TRANSPOSE and len(_without_ones(source)) <= 1
-
-
-def _without_ones(shape: Sequence[int]) -> list[int]:
-    return [size for size in shape if size != 1]
+    return node.op is Operation.TRANSPOSE and len(without_ones(source)) <= 1
 
 
 def _drop(nodes: dict[int, Node], unwanted: Any) -> dict[int, Node]:

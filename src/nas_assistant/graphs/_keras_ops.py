@@ -15,6 +15,7 @@ from nas_assistant.graphs._channels_last import (
     zero_padding,
 )
 from nas_assistant.graphs._keras_layers import Step, rectifier
+from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
 
 Handler = Callable[[Any, Sequence[Any], tuple[int, ...]], Step]
@@ -143,7 +144,7 @@ def _slice(operation: Any, tensors: Sequence[Any], output: tuple[int, ...]) -> S
 @_handles("Max Amax")
 def _maximum(operation: Any, tensors: Sequence[Any], output: tuple[int, ...]) -> Step:
     before = _shape(tensors[0])
-    if len(before) == 4 and math.prod(output[1:]) == before[-1]:
+    if len(before) == 4 and is_per_channel(output[1:], before[-1]):
         return Step(pool(Operation.MAX_POOL, before, size=before[1:3]))
     return Step({"op": Operation.OTHER})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 from nas_assistant.graphs._node import Location
 
 _ATTRIBUTE = "_nas_assistant_created"
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 _LIBRARIES = ("torch", "keras", "tensorflow")
 # Where a reader starts to run the model: frames further out are not part of its forward pass.

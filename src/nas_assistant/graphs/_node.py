@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_assistant.graphs._operations import Operation
@@ -21,6 +22,16 @@ class Location:
     file: str
     line: int
     column: int | None = None
+
+
+def without_ones(shape: Sequence[int]) -> list[int]:
+    """A shape less its axes of length 1."""
+    return [size for size in shape if size != 1]
+
+
+def is_per_channel(shape: Sequence[int], channels: int) -> bool:
+    """Whether a shape of one sample is a number for each channel; as many pixels of one map are not."""
+    return without_ones(shape) == without_ones((channels,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
 
 Description = dict[str, Any]
@@ -178,7 +179,7 @@ def _pool(call: OnnxCall) -> Description:
 @_handles("GlobalMaxPool ReduceMax")
 def _global_max(call: OnnxCall) -> Description:
     before = call.shape(0)
-    if len(before) != 4 or not call.output or math.prod(call.output[1:]) != before[1]:
+    if len(before) != 4 or not call.output or not is_per_channel(call.output[1:], before[1]):
         return {"op": Operation.OTHER}
     size = (before[2], before[3])
     return {"op": Operation.MAX_POOL, "kernel": size, "stride": size, "padding": (0, 0, 0, 0)}

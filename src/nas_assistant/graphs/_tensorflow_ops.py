@@ -16,6 +16,7 @@ from nas_assistant.graphs._channels_last import (
     zero_padding,
 )
 from nas_assistant.graphs._keras_layers import Step
+from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
 
 Shape = tuple[int, ...]
@@ -170,7 +171,7 @@ def _slice(operation: Any, weights: Sequence[Shape]) -> Step:
 @_handles("Max")
 def _maximum(operation: Any, weights: Sequence[Shape]) -> Step:
     before, after = _shape(operation.inputs[0]), _shape(operation.outputs[0])
-    if len(before) == 4 and math.prod(after[1:]) == before[-1]:
+    if len(before) == 4 and is_per_channel(after[1:], before[-1]):
         return Step(pool(Operation.MAX_POOL, before, size=before[1:3]))
     return Step({"op": Operation.OTHER})
 

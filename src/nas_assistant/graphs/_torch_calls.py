@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
 
 Description = dict[str, Any]
@@ -252,7 +253,7 @@ def _adaptive_pool(call: Call) -> Description:
 
 @_handles("amax max", "input dim")
 def _maximum(call: Call) -> Description:
-    if call.input.dim() == 4 and call.outputs_per_sample == call.input.shape[1]:
+    if call.input.dim() == 4 and is_per_channel(call.output.shape[1:], call.input.shape[1]):
         size = _pair(tuple(call.input.shape[2:]))
         return {"op": Operation.MAX_POOL, "kernel": size, "stride": size, "padding": (0, 0, 0, 0)}
     return {"op": Operation.OTHER}

@@ -88,5 +88,11 @@ def conformal_half_width(residuals: Sequence[Array], coverage: float = COVERAGE)
 
 
 def pair_residuals(residuals: Array, seed: int) -> Array:
-    """Errors of differences: of each network and another one of the same family, drawn at random."""
-    return residuals - residuals[np.random.default_rng(seed).permutation(len(residuals))]
+    """Errors of differences: of each network and another one of the same family, drawn at random.
+
+    Each is the first of one pair and the second of another; a network alone has none.
+    """
+    if len(residuals) < 2:
+        return residuals[:0]
+    drawn = residuals[np.random.default_rng(seed).permutation(len(residuals))]
+    return drawn - np.roll(drawn, 1)

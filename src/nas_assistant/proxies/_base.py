@@ -101,7 +101,7 @@ class BaseProxy(abc.ABC):
 
     A new proxy is one file here with a subclass, or a subclass in another package under the entry-point group
     ``nas_assistant.proxies``. It asks everything of a :class:`BaseProbe`, so it is written once for all
-    frameworks. :func:`nas_assistant.proxies.conformance.check_proxy` checks one.
+    frameworks. :class:`nas_assistant.proxies.conformance.ProxyConformance` checks one.
 
     Attributes:
         name: What it is asked for by.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -34,6 +34,7 @@ class KerasProbe(BaseProbe):
         labels: Class numbers.
         seed: Of everything random.
         input_shape: Of one sample, channels first, where there are no inputs.
+        tokens: Whether a sample is whole numbers then.
 
     Raises:
         UserError: The model does not run on the samples.
@@ -48,10 +49,12 @@ class KerasProbe(BaseProbe):
         labels: Array | None,
         seed: int,
         input_shape: tuple[int, ...] | None = None,
+        tokens: bool = False,
     ) -> None:
         super().__init__(inputs, labels, seed)
         self._model = model
-        values = np.zeros((BATCH, *(input_shape or ())), np.float32) if inputs is None else inputs
+        kind = np.int64 if tokens else np.float32
+        values = np.zeros((BATCH, *(input_shape or ())), kind) if inputs is None else inputs
         self._shape = tuple(values.shape[1:])
         last = keras.config.image_data_format() == "channels_last"
         self._x = np.moveaxis(values, 1, -1) if last and values.ndim in (4, 5) else values
@@ -97,8 +100,7 @@ class KerasProbe(BaseProbe):
 
     def input_gradients(self) -> Array:
         """A backward pass to the input."""
-        if not np.issubdtype(self._x.dtype, np.floating):
-            raise self.unsupported("an input of whole numbers has no gradient")
+        self.check_numbers(self._x.dtype)
 
         def read(x: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -135,9 +137,8 @@ class KerasProbe(BaseProbe):
 
     def flows(self) -> list[Array]:
         """One sample of ones, in float64 where the model can be cloned, or else in its own precision."""
-        kept = self._model.get_weights()
+        self.check_numbers(self._x.dtype)
         model = _in_float64(self._model)
-        model.set_weights([np.abs(value) for value in kept])
         weights = _weights(model)
         x = np.ones_like(self._x[:1], dtype=np.float64 if model is not self._model else self._x.dtype)
 
@@ -146,32 +147,40 @@ class KerasProbe(BaseProbe):
                 total = tf.reduce_sum(self._logits(x, model))
             return tape.gradient(total, weights)
 
-        with without_normalisation():
-            gradients = _arrays(self._trace(read, x))
-        values = [np.asarray(w).astype(np.float64) for w in weights]
-        self._model.set_weights(kept)
+        with self._borrowed_weights() as own:
+            model.set_weights([np.abs(value) for value in own])
+            with without_normalisation():
+                gradients = _arrays(self._trace(read, x))
+            values = [np.asarray(w).astype(np.float64) for w in weights]
         return [w * g for w, g in zip(values, gradients, strict=True) if g is not None]
 
     def perturbation(self, size: float) -> Perturbation:
         """Two passes."""
-        if not np.issubdtype(self._x.dtype, np.floating):
-            raise self.unsupported("an input of whole numbers cannot be Gaussian")
-        kept = self._model.get_weights()
-        self._initialise(lambda rng, shape, fan: rng.standard_normal(shape))
+        self.check_numbers(self._x.dtype)
         rng = np.random.default_rng(self.seed)
         first, noise = (rng.standard_normal(self._x.shape).astype(np.float32) for _ in range(2))
         maps = []
-        for x in (first, first + size * noise):
-            with watching() as seen, without_dropout():
-                logits = self._model(tf.constant(x), training=True)
-            maps.append(np.asarray(logits if seen.last_map is None else seen.last_map))
-        self._model.set_weights(kept)
+        with self._borrowed_weights():
+            self._initialise(lambda rng, shape, fan: rng.standard_normal(shape))
+            for x in (first, first + size * noise):
+                with watching() as seen, without_dropout():
+                    logits = self._model(tf.constant(x), training=True)
+                maps.append(np.asarray(logits if seen.last_map is None else seen.last_map))
         change = np.abs(maps[0] - maps[1]).reshape(len(maps[0]), -1).sum(axis=1).mean()
         return Perturbation(float(change), tuple(seen.variances))
 
     def blocks(self) -> list[Block]:
         """Not to be had: Keras keeps no order of the tensors that every path passes."""
         raise self.unsupported("the blocks of a network are only read from PyTorch modules")
+
+    @contextlib.contextmanager
+    def _borrowed_weights(self) -> Iterator[list[Array]]:
+        """The weights of now, which the model gets back whatever happens."""
+        kept = self._model.get_weights()
+        try:
+            yield kept
+        finally:
+            self._model.set_weights(kept)
 
     @cached_property
     def _loss_gradients(self) -> tuple[list[Array | None], list[Saliency]]:

@@ -45,12 +45,17 @@ class AzNas(BaseProxy):
         }
 
     def combine(self, scores: Sequence[Score]) -> list[float]:
-        """Sum of the logarithms of the relative ranks, the best having rank ``networks``."""
+        """Sum of the logarithms of the relative ranks, the best having rank ``networks``.
+
+        Minus infinity where there are no parts.
+        """
         total = np.zeros(len(scores))
         for part in _PARTS:
             values = [score.parts.get(part, -math.inf) for score in scores]
             total += np.log(rankdata(np.nan_to_num(values, nan=-math.inf)) / len(scores))
-        return [float(value) for value in total]
+        return [
+            float(value) if score.parts else -math.inf for value, score in zip(total, scores, strict=True)
+        ]
 
 
 def _entropy(features: Array) -> float:

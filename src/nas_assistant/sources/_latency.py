@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.special import stdtrit
+
 from nas_assistant.errors import Failure, FailureKind, MissingExtraError, ModelError, UserError
 from nas_assistant.sources._inspect import Inspection, run_model
 from nas_assistant.sources._limits import MIB, Limits
@@ -18,7 +21,7 @@ from nas_assistant.sources._sandbox import Sandbox
 
 RUNTIMES = ("framework", "onnxruntime")
 _BLOCKS = 10
-_STUDENT = 2.262  # 95 %, 9 degrees of freedom
+_CONFIDENCE = 0.95
 _MOST = 4096
 
 
@@ -131,14 +134,24 @@ def measure_latency(
 def summarise(values: Sequence[float]) -> tuple[float, float, float]:
     """Median and its 95 % interval by batch means.
 
-    The repeats are cut into ten blocks in their order, and the interval comes from the spread of the blocks'
-    medians, so that a drift slower than one repeat widens it.
+    The repeats are cut into ten blocks in their order, fewer than ten repeats into blocks of one, and the
+    interval comes from the spread of the blocks' medians, so that a drift slower than one repeat widens it.
     """
-    size = max(1, len(values) // _BLOCKS)
-    medians = [statistics.median(values[start : start + size]) for start in range(0, len(values), size)]
     middle = statistics.median(values)
-    half = _STUDENT * statistics.stdev(medians) / math.sqrt(len(medians)) if len(medians) > 1 else 0.0
+    blocks = min(_BLOCKS, len(values))
+    if blocks < 2:
+        return middle, middle, middle
+    medians = [float(np.median(block)) for block in np.array_split(values, blocks)]
+    spread = statistics.stdev(medians)
+    # The median of all varies more than the mean of the blocks' medians, most where the blocks are short.
+    spread *= math.sqrt(_median_variance(len(values)) / _median_variance(len(values) / blocks))
+    half = spread * float(stdtrit(blocks - 1, (1 + _CONFIDENCE) / 2))
     return middle, max(middle - half, 0.0), middle + half
+
+
+def _median_variance(count: float) -> float:
+    """Variance of the median of ``count`` standard normal values, nearly: exact for 1 and for many."""
+    return math.pi / (2 * count + math.pi - 2)
 
 
 def _read(seconds: Any, path: Path, count: int) -> Latency:

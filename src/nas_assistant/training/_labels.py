@@ -12,10 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_assistant import __version__
 from nas_assistant.encoders import GraphArrays
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
-from nas_assistant.sources import Sandbox, choose_entry, find_entries, inspect_model, read_source
+from nas_assistant.graphs._json import FORMAT
+from nas_assistant.sources import (
+    Sandbox,
+    choose_entry,
+    find_entries,
+    inspect_model,
+    parse_source,
+    read_source,
+)
+from nas_assistant.sources._names import Names
 from nas_assistant.training._cache import GraphSet
 from nas_assistant.training._fine_tune import LEAST
 
@@ -188,5 +198,19 @@ def _kept(label: Label, cache: Path) -> ComputationalGraph | None:
 
 
 def _digest(label: Label) -> str:
-    content = label.path.read_bytes() + b"\0" + (label.entry or "").encode()
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    """Names what a graph depends on: who reads it, the entry, the file and what it imports beside it."""
+    digest = hashlib.blake2b(f"{__version__}\0{FORMAT}\0{label.entry or ''}".encode(), digest_size=16)
+    for path in _modules(label.path) if label.path.suffix == ".py" else (label.path,):
+        digest.update(hashlib.blake2b(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _modules(path: Path) -> list[Path]:
+    """A file, the files beside it that it imports, those that they import, and so on."""
+    found = [path.resolve()]
+    for module in found:  # which grows
+        with contextlib.suppress(UserError):
+            names = Names(parse_source(read_source(module), module), module.parent)
+            siblings = dict.fromkeys(sibling for _, _, sibling in names.siblings())
+            found += [sibling for sibling in siblings if sibling not in found]
+    return found

@@ -25,6 +25,7 @@ _SPACE = (
 )
 _LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
 _HIDDEN = frozenset({*CHOICES, Operation.RELU6})
+_FIXED = re.compile(r"[\d\s,()\[\]]+")
 _STATEMENTS = (cst.SimpleStatementLine, cst.FunctionDef)
 
 
@@ -113,6 +114,23 @@ def same(node: Node) -> bool:
     return node.input_shape == node.output_shape and len(node.inputs) >= 1
 
 
+def same_by_name(context: EditContext, first: LayerCall, last: LayerCall | None = None) -> bool:
+    """Whether layers keep the shape of their input for any arguments, as far as their calls tell.
+
+    Args:
+        context: The source and its graph.
+        first: The layer, or the first of those that run one behind the other.
+        last: The last of them.
+    """
+    last = last or first
+    reads = [first.arguments[name] for name in first.kind.follows if name in first.arguments]
+    gives = [last.arguments[name] for name in (last.kind.produces,) if name in last.arguments]
+    strides = [one.arguments[n] for one in (first, last) for n in ("stride", "strides") if n in one.arguments]
+    return len({context.tree.code(argument.value) for argument in (*reads, *gives)}) < 2 and all(
+        _FIXED.fullmatch(context.tree.code(argument.value)) for argument in strides
+    )
+
+
 def only_user(context: EditContext, node: Node) -> Node | None:
     """The one node that reads a node's output, if there is one only."""
     users = context.users.get(node.id, [])
@@ -153,10 +171,16 @@ def _needs_bias(tree: SourceTree, use: cst.CSTNode) -> bool:
     return ".bias" not in test and ("Conv" in test or not re.search("Norm|Linear|Dense|Embedding", test))
 
 
+def scales(context: EditContext, node: Node) -> bool:
+    """Whether another branch is multiplied with what a node gives."""
+    return any(context.graph.nodes[user].op is Operation.MUL for user in context.users.get(node.id, []))
+
+
 def makes_output(context: EditContext, node: Node) -> bool:
     """Whether nothing but shape-free operations stands between a node and the network's output."""
     seen: list[int] = [node.id]
-    passing = (Operation.SOFTMAX, Operation.SIGMOID, Operation.IDENTITY, Operation.RESHAPE, Operation.DROPOUT)
+    passing = (Operation.SOFTMAX, Operation.SIGMOID, Operation.IDENTITY, Operation.RESHAPE, Operation.DROPOUT,
+               Operation.CONCAT, Operation.TRANSPOSE)  # fmt: skip
     while seen:
         for user in context.users.get(seen.pop(), []):
             found = context.graph.nodes[user]

@@ -10,7 +10,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, self_attribute
-from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
+from nas_assistant.edits.operations._text import same_by_name
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation, WeightedNode
 
 _LIGHT = ACTIVATIONS | NORMALISATIONS | {Operation.DROPOUT, Operation.IDENTITY, Operation.MAX_POOL,
                                          Operation.AVG_POOL, Operation.PAD, Operation.RESHAPE}  # fmt: skip
@@ -27,7 +28,9 @@ class AddSkip(BaseEditOperation):
         """Calls of the forward pass whose nodes take and give one shape, with weights in between."""
         for offset, nodes in sorted(context.called_at.items()):
             call = self._call(context, offset)
-            if call is None or _unpacked(context, call) or not _residual(context, nodes):
+            if call is None or _unpacked(context, call):
+                continue
+            if not _residual(context, nodes) or not _by_name(context, nodes):
                 continue
             before = call.args[0].value
             if not isinstance(before, cst.Name):
@@ -67,6 +70,14 @@ def _unpacked(context: EditContext, call: cst.Call) -> bool:
     if isinstance(parent, cst.Assign):
         return any(isinstance(target.target, cst.Tuple | cst.List) for target in parent.targets)
     return isinstance(parent, cst.Subscript)
+
+
+def _by_name(context: EditContext, nodes: list[Node]) -> bool:
+    """Whether layers that one function creates keep their input's shape for any of its arguments."""
+    made = [context.made_by.get(node.id) for node in nodes if isinstance(node, WeightedNode)]
+    layers = [layer for layer in made if layer is not None and layer.kind.role != "norm"]
+    scopes = {id(context.tree.enclosing(layer.call, cst.FunctionDef)) for layer in layers}
+    return len(scopes) != 1 or same_by_name(context, layers[0], layers[-1])
 
 
 def _residual(context: EditContext, nodes: list[Node]) -> bool:

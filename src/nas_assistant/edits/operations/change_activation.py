@@ -11,7 +11,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations import _activations as spelt
-from nas_assistant.edits.operations._text import makes_output
+from nas_assistant.edits.operations._text import makes_output, scales
 from nas_assistant.graphs import Node, Operation
 
 
@@ -137,6 +137,5 @@ def _gates(context: EditContext, nodes: list[Node]) -> bool:
     """Whether an activation makes the output, or scales another branch."""
     if any(makes_output(context, node) for node in nodes):
         return True
-    users = [context.graph.nodes[user] for node in nodes for user in context.users.get(node.id, [])]
-    bounded = nodes[0].op is Operation.TANH
-    return bounded and any(user.op is Operation.MUL for user in users)
+    bounded = nodes[0].op in (Operation.TANH, Operation.RELU6)
+    return bounded and any(scales(context, node) for node in nodes)

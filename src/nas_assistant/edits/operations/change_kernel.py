@@ -36,8 +36,10 @@ class ChangeKernel(BaseEditOperation):
                 continue
             if layer.kind.role != "separable" and any(node.kernel != (side, side) for node in nodes):
                 continue
+            # A depthwise convolution of one pixel only scales, which the pointwise one behind it does.
+            least = 3 if any(node.op is Operation.DEPTHWISE_CONV for node in nodes) else 1
             for to in (side - 2, side + 2):
-                if to in (*_SIZES, 9):
+                if to in (*_SIZES, 9) and to >= least:
                     found = self._resize(context, layer, nodes, side, to, isinstance(size, tuple))
                     if found is not None:
                         yield found
@@ -84,10 +86,10 @@ def _padding(
         return ((), True) if plain and maps and layer.kind.role == "conv" else None
     if value == "same":
         return (), False
-    dilation = {node.dilation or (1, 1) for node in nodes}
-    if len(dilation) != 1:
+    dilations = {step for node in nodes for step in node.dilation or (1, 1)}
+    if len(dilations) != 1:
         return None
-    more = grown * dilation.pop()[0] // 2
+    more = grown * dilations.pop() // 2
     sides = value if isinstance(value, tuple) else (value,)
     new = [item + more for item in sides if isinstance(item, int)]
     if len(new) != len(sides) or min(new) < 0:

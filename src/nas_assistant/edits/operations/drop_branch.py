@@ -8,9 +8,11 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._places import without_statement
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._helpers import nodes_of
+from nas_assistant.graphs import Node
 
 _FORWARD = ("forward", "call")
 
@@ -18,14 +20,15 @@ _FORWARD = ("forward", "call")
 class DropBranch(BaseEditOperation):
     """Leaves a term out of a sum in the forward pass: ``self.left(x) + self.right(x)`` becomes one of them.
 
-    Whether the other term has the sum's shape is not followed: the sandbox has to check the result.
+    A layer that runs nowhere else goes with it. Whether the other term has the sum's shape is not followed:
+    the sandbox has to check the result.
     """
 
     name = "drop_branch"
     summary = "a sum of branches without one of them"
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Terms of sums in methods that run the network."""
+        """Terms of sums in methods that run the network, but for those that all before them is for."""
         for node in context.tree.nodes(cst.BinaryOperation):
             if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Add):
                 continue
@@ -34,9 +37,16 @@ class DropBranch(BaseEditOperation):
             forward = isinstance(method, cst.FunctionDef) and method.name.value in _FORWARD
             if not forward or owner is None or not (_runs(node.left) or _runs(node.right)):
                 continue
+            assert isinstance(method, cst.FunctionDef)
             for gone, kept in ((node.left, node.right), (node.right, node.left)):
-                if not isinstance(gone, cst.BinaryOperation):
-                    yield self._change(context, node, gone, kept, owner)
+                if isinstance(gone, cst.Name) and _is_spare(context, gone, method):
+                    yield self._change(context, node, gone, kept, gone.value, [], [])
+                elif isinstance(gone, cst.Call) and dotted(gone.func).startswith("self."):
+                    name = dotted(gone.func).removeprefix("self.")
+                    nodes, constructor = nodes_of(context, name, owner), _constructor(context, name, owner)
+                    # Without what only hands on (stochastic depth), all before it would have no use.
+                    if nodes and constructor is not None:
+                        yield self._change(context, node, gone, kept, name, nodes, constructor)
 
     def _change(
         self,
@@ -44,19 +54,17 @@ class DropBranch(BaseEditOperation):
         node: cst.BinaryOperation,
         gone: cst.BaseExpression,
         kept: cst.BaseExpression,
-        owner: cst.CSTNode,
+        layer: str,
+        nodes: list[Node],
+        constructor: list[Replacement],
     ) -> Change:
         tree = context.tree
         start, end = tree.span(node)
-        text = tree.code(gone)
-        name = dotted(gone.func).removeprefix("self.") if isinstance(gone, cst.Call) else ""
-        nodes = nodes_of(context, name, owner) if name else []
-        layer = name or text[:40]
         # The offset of the term tells those of one sum apart.
-        edit = self.edit(context, tree.span(gone)[0], layer, {"what": text[:60]}, shape_safe=False)
-        return Change(
-            edit, (Replacement(start, end, tree.code(kept)),), relevant=tuple(item.id for item in nodes)
-        )
+        what = {"what": tree.code(gone)[:60]}
+        edit = self.edit(context, tree.span(gone)[0], layer, what, shape_safe=False)
+        replacements = (*constructor, Replacement(start, end, tree.code(kept)))
+        return Change(edit, replacements, relevant=tuple(item.id for item in nodes))
 
 
 def _runs(term: cst.BaseExpression) -> bool:
@@ -64,3 +72,29 @@ def _runs(term: cst.BaseExpression) -> bool:
     if isinstance(term, cst.BinaryOperation):
         return _runs(term.left) or _runs(term.right)
     return isinstance(term, cst.Call) and dotted(term.func).startswith("self.")
+
+
+def _is_spare(context: EditContext, name: cst.Name, method: cst.FunctionDef) -> bool:
+    """Whether a variable is read elsewhere, too, or only stands for another one."""
+    inside = [item for item in context.tree.nodes(cst.Name) if context.tree.inside(item, method)]
+    same = [item for item in inside if isinstance(item, cst.Name) and item.value == name.value]
+    targets = [item for item in same if isinstance(context.tree.parents[item], cst.AssignTarget)]
+    reads = [
+        item for item in same if item not in targets and not isinstance(context.tree.parents[item], cst.Param)
+    ]
+    assigned = [context.tree.enclosing(item, cst.Assign) for item in targets]
+    return len(reads) > 1 or all(
+        isinstance(item, cst.Assign) and isinstance(item.value, cst.Name) for item in assigned
+    )
+
+
+def _constructor(context: EditContext, name: str, owner: cst.CSTNode) -> list[Replacement] | None:
+    """What takes the constructor of a layer away: nothing if it runs again, None if it has to stay."""
+    tree = context.tree
+    uses = [use for use in context.attribute_uses(name) if tree.inside(use, owner)]
+    made = [use for use in uses if isinstance(tree.parents[use], cst.AssignTarget)]
+    if len(uses) - len(made) > 1:
+        return []
+    statement = tree.statement(made[0]) if len(made) == 1 else None
+    gone = None if statement is None else without_statement(context, statement)
+    return None if gone is None else [gone]

@@ -80,16 +80,16 @@ def _block(
         return [*first, text], (*imports, *more), (*ops, Operation.DENSE)
     assert normal is not None
     bn, bn_imports = normal
-    conv, more = context.imports.name("Conv2d" if context.torch else "Conv2D")
+    plain = block == "conv-bn"
+    kind = "Conv2d" if context.torch else "Conv2D" if plain else "SeparableConv2D"
+    conv, more = context.imports.name(kind)
     imports = (*imports, *bn_imports, *more)
     last = [active] if activated else []
     bias = biasless(context)
     if not context.torch:
-        plain = block == "conv-bn"
-        kind = conv if plain else context.imports.name("SeparableConv2D")[0]
         kept = _weight_options(context, layer) if plain else ""
-        texts = [f'{kind}({width}, 3, padding="same", use_bias=False{kept})']
-    elif block == "conv-bn":
+        texts = [f'{conv}({width}, 3, padding="same", use_bias=False{kept})']
+    elif plain:
         texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1{bias})"]
     else:
         texts = [

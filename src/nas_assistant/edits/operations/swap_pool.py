@@ -25,14 +25,13 @@ class SwapPool(BaseEditOperation):
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Pools with arguments that both kinds take; a maximum stays where nothing else is nonlinear."""
-        calls = [(layer.call, layer.main, len(layer.kind.parameters)) for layer in context.layers
-                 if layer.kind.role == "pool"]  # fmt: skip
+        calls = [(layer.call, layer.main) for layer in context.layers if layer.kind.role == "pool"]
         made = {node.id for layer in context.layers for node in layer.nodes}
         for offset, nodes in context.called_at.items():
             pools = tuple(node for node in nodes if node.id not in made and node.stride != (0, 0))
             if pools and all(node.op in (Operation.MAX_POOL, Operation.AVG_POOL) for node in pools):
-                calls.extend((call, pools, 0) for call in context.tree.calls.get(offset, []))
-        for call, found, _ in sorted(calls, key=lambda item: context.tree.span(item[0])):
+                calls.extend((call, pools) for call in context.tree.calls.get(offset, []))
+        for call, found in sorted(calls, key=lambda item: context.tree.span(item[0])):
             old = dotted(call.func)
             new = _other(old)
             plain = sum(item.keyword is None for item in call.args)

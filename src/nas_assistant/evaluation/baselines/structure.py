@@ -15,7 +15,7 @@ from nas_assistant.training._train import fit_prior
 
 
 class Structure(BaseBaseline):
-    """Thirteen statistics with slopes of known sign; see :class:`nas_assistant.predictors.StructurePrior`."""
+    """Statistics with slopes of known sign; see :class:`nas_assistant.predictors.StructurePrior`."""
 
     name = "structure"
     title = "structure prior alone"
