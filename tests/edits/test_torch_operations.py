@@ -150,8 +150,8 @@ GOLDEN = [
         ("swap_conv", "features.6", {}),
         [
             "-            nn.Conv2d(16, 24, 3, stride=2, padding=1), nn.SiLU(),",
-            "+            nn.Sequential(nn.Conv2d(16, 16, kernel_size=3, stride=2, padding=1, groups=16, bias=False), "
-            "nn.Conv2d(16, 24, kernel_size=1)), nn.SiLU(),",
+            "+            nn.Conv2d(16, 16, kernel_size=3, stride=2, padding=1, groups=16, bias=False),",
+            "+            nn.Conv2d(16, 24, kernel_size=1), nn.SiLU(),",
         ],
     ),
 ]
@@ -470,6 +470,12 @@ def test_edits_hold_for_any_arguments_of_a_class_and_leave_what_gates_or_gives_t
     }
     assert kernels == {"5x5"}
     assert not layers.get("change_activation", set()) & {"gate.2"}
+    assert not {operation for operation, layer in found if layer == "gate.1"} & {
+        "change_kernel",
+        "insert_block",
+    }
+    twice = SEPARABLE.replace("x = self.same(x)", "x = self.same(x) + x")
+    assert "units.0.same" not in {e.layer for e in torch_bench(twice).edits if e.operation == "add_skip"}
     assert not layers["add_norm"] & {"left", "right"}
 
 

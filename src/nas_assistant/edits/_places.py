@@ -179,20 +179,32 @@ def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) ->
     return wrap(context, layer.call, layers)
 
 
-def wrap(context: EditContext, call: cst.Call, layers: Sequence[str]) -> list[Replacement]:
-    """``call`` becomes ``Sequential(call, *layers)``, on lines of their own where one would be too long."""
+def wrap(
+    context: EditContext, call: cst.Call, layers: Sequence[str], instead: str | None = None
+) -> list[Replacement]:
+    """``call`` becomes ``Sequential(call, *layers)``, on lines of their own where one would be too long.
+
+    Args:
+        context: The source.
+        call: What constructs a layer.
+        layers: Run behind it.
+        instead: Stands first in its place.
+    """
     tree = context.tree
     start, end = tree.span(call)
     name, imports = sequential_name(context)
     opening, closing = ("(", ")") if context.torch else ("([", "])")
     inner = "".join(f", {item}" for item in layers)
-    if _too_long(context, start, end, name + opening + inner + closing) and "\n" not in tree.code(call):
+    more = name + opening + (instead or "") + inner + closing
+    if _too_long(context, start, end, more) and "\n" not in tree.code(call):
         line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
         indent = tree.newline + line[: len(line) - len(line.lstrip())]
         deeper = indent + ("\t" if "\t" in indent else "    ")
         opening += deeper
         inner = "".join(f",{deeper}{item}" for item in layers)
         closing = f",{indent}{closing}"
+    if instead is not None:
+        return [Replacement(start, end, f"{name}{opening}{instead}{inner}{closing}"), *imports]
     return [
         Replacement(start, start, f"{name}{opening}"),
         Replacement(end, end, inner + closing),

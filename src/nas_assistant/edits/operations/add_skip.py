@@ -33,7 +33,7 @@ class AddSkip(BaseEditOperation):
             if not _residual(context, nodes) or not _by_name(context, nodes):
                 continue
             before = call.args[0].value
-            if not isinstance(before, cst.Name):
+            if not isinstance(before, cst.Name) or _added(context, call, before.value):
                 continue
             end = context.tree.span(call)[1]
             simple = isinstance(context.tree.parents[call], cst.Assign | cst.Return | cst.Arg | cst.AnnAssign)
@@ -70,6 +70,12 @@ def _unpacked(context: EditContext, call: cst.Call) -> bool:
     if isinstance(parent, cst.Assign):
         return any(isinstance(target.target, cst.Tuple | cst.List) for target in parent.targets)
     return isinstance(parent, cst.Subscript)
+
+
+def _added(context: EditContext, call: cst.Call, name: str) -> bool:
+    """Whether a call's input is added to its output already."""
+    parent = context.tree.parents[call]
+    return isinstance(parent, cst.BinaryOperation) and name in map(dotted, (parent.left, parent.right))
 
 
 def _by_name(context: EditContext, nodes: list[Node]) -> bool:

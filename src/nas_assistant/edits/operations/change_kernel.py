@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
@@ -36,6 +37,8 @@ class ChangeKernel(BaseEditOperation):
                 continue
             if layer.kind.role != "separable" and any(node.kernel != (side, side) for node in nodes):
                 continue
+            if all(math.prod(node.input_shape[1:]) == 1 for node in nodes):
+                continue  # a single pixel, as in a gate
             # A depthwise convolution of one pixel only scales, which the pointwise one behind it does.
             least = 3 if any(node.op is Operation.DEPTHWISE_CONV for node in nodes) else 1
             for to in (side - 2, side + 2):

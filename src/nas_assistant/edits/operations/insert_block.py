@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
@@ -39,6 +40,8 @@ class InsertBlock(BaseEditOperation):
             rank = dimensions(layer) if layer.main else None
             if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS or is_output(context, layer):
                 continue
+            if rank == 2 and all(math.prod(node.output_shape[1:]) == 1 for node in layer.main):
+                continue  # a single pixel, as in a gate
             if rank == 2 and (runs_again(layer) or is_normalised(context, layer) is None):
                 continue
             for block in _BLOCKS[rank]:

@@ -8,7 +8,7 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import sequential_name, wrappable
+from nas_assistant.edits._places import place_of, wrap, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._text import biasless, copied
@@ -72,14 +72,16 @@ class SwapConv(BaseEditOperation):
         bias = layer.arguments.get("bias")
         last = f", bias={context.tree.code(bias.value)}" if bias is not None else ""
         conv = context.tree.code(layer.call.func)
-        name, imports = sequential_name(context)
-        text = (
-            f"{name}({conv}({first}, {first}, {', '.join(kept)}, groups={first}{biasless(context)}), "
-            f"{conv}({first}, {second}, kernel_size=1{last}))"
-        )
-        if "\n" in text:
+        depthwise = f"{conv}({first}, {first}, {', '.join(kept)}, groups={first}{biasless(context)})"
+        pointwise = f"{conv}({first}, {second}, kernel_size=1{last})"
+        if "\n" in depthwise + pointwise:
             return None
-        return (Replacement(*context.tree.span(layer.call), text), *imports)
+        if place_of(context, layer.call).form != "item":
+            return tuple(wrap(context, layer.call, [pointwise], instead=depthwise))
+        start, end = context.tree.span(layer.call)
+        indent = context.tree.indentation(start)
+        between = ", " if indent is None else f",{context.tree.newline}{indent}"
+        return (Replacement(start, end, depthwise + between + pointwise),)
 
     def _keras(self, context: EditContext, layer: LayerCall) -> tuple[Replacement, ...] | None:
         named = {item.keyword.value for item in layer.call.args if item.keyword is not None}
