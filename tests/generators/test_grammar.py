@@ -141,13 +141,13 @@ def test_under_a_limit_what_goes_together_stays_within_it(
     changes: list[Change], context: EditContext
 ) -> None:
     graph = context.graph
-    grown = sorted(growth(graph, change) for change in changes)
-    room = math.ceil(grown[-1])
-    limit = graph.parameters + room
-    offer = make_offer(changes, graph, "0", vary=False, max_parameters=limit)
+    room = math.ceil(max(growth(graph, change).parameters for change in changes))
+    limit = Constraints(max_parameters=graph.parameters + room)
+    offer = make_offer(changes, graph, "0", vary=False, constraints=limit)
     assert offer is not None and offer.alone and any(offer.slots)
     assert offer.positions == tuple(range(len(changes)))
-    assert all(sum(growth(graph, changes[place]) for place in picked) <= room for picked in choices(offer))
+    for picked in choices(offer):
+        assert sum(growth(graph, changes[place]).parameters for place in picked) <= room
     grammar = compile_grammar(operations_grammar(offer))
     small = offer.slots[0][0]
     assert grammar.fullmatch(answer(offer.alone[0])) and grammar.fullmatch(answer(small))
@@ -177,6 +177,6 @@ def test_what_was_chosen_is_not_offered_again(changes: list[Change], context: Ed
 
 
 def test_one_edit_is_an_offer(changes: list[Change], context: EditContext) -> None:
-    offer = make_offer(changes[:1], context.graph, "0", max_parameters=Constraints().max_parameters)
+    offer = make_offer(changes[:1], context.graph, "0", constraints=Constraints())
     assert offer == Offer(((0,),))
     assert compile_grammar(operations_grammar(offer)).fullmatch(answer(0))

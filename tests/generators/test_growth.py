@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from nas_assistant.edits import EditContext, legal_changes, make_changes
+from nas_assistant.generators import Constraints, Request, get_generator
 from nas_assistant.generators._grammar import make_offer
 from nas_assistant.generators._growth import growth
+from nas_assistant.graphs import ComputationalGraph
 
 from .conftest import SOURCE, build
 
@@ -40,8 +44,10 @@ def test_no_edit_adds_more_than_it_is_reckoned_to(source: str) -> None:
     changes = list(legal_changes(context, shape_safe=True))
     found = set()
     for change in changes:
-        added = build(make_changes(context, [change])).parameters - graph.parameters
-        assert added <= growth(graph, change), change.edit.describe()
+        changed, bound = build(make_changes(context, [change])), growth(graph, change)
+        added = changed.parameters - graph.parameters
+        assert added <= bound.parameters, change.edit.describe()
+        assert changed.flops - graph.flops <= bound.flops + 0.5, change.edit.describe()
         found.add((change.edit.operation, added > 0))
     assert {("widen", True), ("insert_block", True), ("change_kernel", True), ("add_norm", True)} <= found
 
@@ -51,8 +57,31 @@ def test_under_a_limit_an_answer_widens_once() -> None:
     context = EditContext(RESIDUAL, graph, "torch")
     wider = [c for c in legal_changes(context, shape_safe=True) if c.edit.operation == "widen"]
     assert len({change.writes for change in wider}) > 1
-    room = 3 * max(growth(graph, change) for change in wider)
-    offer = make_offer(wider, graph, "0", vary=False, max_parameters=graph.parameters + round(room) + 1)
+    room = 3 * max(growth(graph, change).parameters for change in wider)
+    limit = Constraints(max_parameters=graph.parameters + round(room) + 1)
+    offer = make_offer(wider, graph, "0", vary=False, constraints=limit)
     assert offer is not None and len(offer.slots) == 1 and offer.alone == ()
     free = make_offer(wider, graph, "0", vary=False)
     assert free is not None and len(free.slots) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("max_flops", 1.1), ("max_parameters", 1.1), ("max_flops", 0.9), ("max_parameters", 0.9)],
+)
+def test_what_is_proposed_keeps_to_a_limit_or_comes_within_it(
+    make_request: Callable[..., Request], name: str, share: float
+) -> None:
+    def size(graph: ComputationalGraph) -> int:
+        return graph.flops if name == "max_flops" else graph.parameters
+
+    graph = build(RESIDUAL)
+    limits = Constraints(**{name: round(share * size(graph))})
+    request = make_request(source=RESIDUAL, graph=graph, constraints=limits, relevance=(), count=12)
+    proposals = [
+        proposal
+        for proposal in get_generator("mutate").propose(request)
+        if all(edit.shape_safe for edit in proposal.edits)
+    ]
+    assert len({edit.operation for proposal in proposals for edit in proposal.edits}) > 1
+    assert all(size(build(proposal.source)) <= share * size(graph) for proposal in proposals)

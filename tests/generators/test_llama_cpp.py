@@ -258,7 +258,9 @@ def test_a_tight_limit_on_parameters_is_kept(make: Make, make_request: Callable[
     request = make_request(count=4)
     limit = request.graph.parameters
     request = make_request(count=4, constraints=Constraints(max_parameters=limit))
-    for proposal in make().propose(request):
+    proposals = make().propose(request)
+    assert proposals
+    for proposal in proposals:
         assert proposal.failure is None and build(proposal.source).parameters <= limit
 
 

@@ -77,11 +77,13 @@ def test_proposals_are_different_and_hold_what_they_say(request_: Request) -> No
 
 
 def test_safe_proposals_run_and_are_other_networks(request_: Request) -> None:
-    for proposal in get_generator("mutate").propose(request_):
-        if all(edit.shape_safe for edit in proposal.edits):
-            graph = graph_of(proposal.source)
-            assert graph.output_shape == (10,)
-            assert graph.hash != request_.graph.hash
+    proposals = get_generator("mutate").propose(request_)
+    safe = [proposal for proposal in proposals if all(edit.shape_safe for edit in proposal.edits)]
+    assert safe
+    for proposal in safe:
+        graph = graph_of(proposal.source)
+        assert graph.output_shape == (10,)
+        assert graph.hash != request_.graph.hash
 
 
 def test_the_same_request_gives_the_same_proposals(request_: Request) -> None:
@@ -105,6 +107,14 @@ def test_relevance_chooses_the_layer(request_: Request) -> None:
     assert kernels["hurts"] > 2 * kernels["helps"]  # replaced where it hurts
     inserted = layers(request_, "insert_block")
     assert inserted["helps"] > 2 * inserted["hurts"]  # deepened where it helps
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-320])
+def test_next_to_no_temperature_takes_the_layer_that_hurts_most(
+    request_: Request, temperature: float
+) -> None:
+    kernels = layers(request_, "change_kernel", 5, temperature=temperature)
+    assert kernels["hurts"] and not kernels["helps"]
 
 
 def test_the_controls_do_not_read_relevance(request_: Request) -> None:
@@ -167,7 +177,9 @@ def test_what_failed_is_not_proposed_again_when_its_line_has_moved(request_: Req
         for text, count in told.items()
         if count == 1
     ]  # fmt: skip
-    for proposal in generator.propose(dataclasses.replace(request_, history=tuple(moved), count=50)):
+    proposals = generator.propose(dataclasses.replace(request_, history=tuple(moved), count=50))
+    assert proposals
+    for proposal in proposals:
         (edit,) = proposal.edits
         assert told[re.sub(r" \(line \d+\)", "", edit.describe())] > 1
 
@@ -177,7 +189,9 @@ def test_operations_that_are_not_allowed_are_not_brought_in(request_: Request) -
     request = dataclasses.replace(
         request_, count=20, constraints=Constraints(allowed_operations=frozenset(present))
     )
-    for proposal in get_generator("mutate").propose(request):
+    proposals = get_generator("mutate").propose(request)
+    assert proposals
+    for proposal in proposals:
         for edit in proposal.edits:
             assert edit.operation not in ("add_dropout", "swap_conv", "change_activation", "add_skip")
 

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_assistant.edits import edit_id
-from nas_assistant.generators._growth import growth
+from nas_assistant.generators._base import Constraints
+from nas_assistant.generators._growth import growth, room
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change
     from nas_assistant.graphs import ComputationalGraph
 
 MOST_EDITS = 3
+_FREE = Constraints()
 LONGEST_REASON = 120
 
 
@@ -46,13 +48,13 @@ def make_offer(
     *,
     avoid: Collection[int] = (),
     vary: bool = True,
-    max_parameters: int | None = None,
+    constraints: Constraints = _FREE,
     most: int = MOST_EDITS,
 ) -> Offer | None:
     """Deal a listing out into slots, so that every choice can be made.
 
-    Edits that conflict, directly or through others, come into one slot. Under a limit on parameters, an edit
-    that uses up more than its slot's share of the room may only be chosen alone.
+    Edits that conflict, directly or through others, come into one slot. Under a limit on size, an edit that
+    uses up more than its slot's share of the room may only be chosen alone.
 
     Args:
         changes: The listing.
@@ -61,7 +63,7 @@ def make_offer(
         avoid: Positions that are not offered.
         vary: Offer one half of the operations, drawn at random. A small model's choices hardly vary with its
             temperature (see ``generators/llama_cpp``), so the variety has to come from here.
-        max_parameters: Most parameters of the result, or None.
+        constraints: Of the result.
         most: Most edits of an answer.
 
     Returns:
@@ -75,12 +77,12 @@ def make_offer(
         free = [place for place in free if changes[place].edit.operation in kept]
     if not free:
         return None
-    room = math.inf if max_parameters is None else max(max_parameters - graph.parameters, 0)
-    small = [place for place in free if growth(graph, changes[place]) <= room / most]
+    left = room(graph, constraints)
+    grown = {place: growth(graph, changes[place]) for place in free}
+    small = [place for place in free if grown[place].fits(left, 1 / most)]
     # The layer between two wider ones grows by the product: under a limit an answer widens once.
-    once = (
-        [] if math.isinf(room) else [n for n in small if changes[n].writes and growth(graph, changes[n]) > 0]
-    )
+    limited = left != room(graph, _FREE)
+    once = [n for n in small if limited and changes[n].writes and grown[n].parameters > 0]
     groups = _groups(changes, small, once)
     draw.shuffle(groups)
     slots: list[list[int]] = [[] for _ in range(min(most, len(groups)))]

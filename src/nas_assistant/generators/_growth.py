@@ -1,71 +1,160 @@
-"""How many parameters an edit can add."""
+"""How much an edit can add to a network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_assistant.graphs import NORMALISATIONS, ComputationalGraph, Node, Operation
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change
+    from nas_assistant.generators._base import Constraints
 
 _BLOCK_WEIGHTS = {"conv-bn": (9, 0), "separable": (1, 9), "dense": (1, 1)}
 """Parameters of a block of width C: so many times C squared, and so many times C."""
 _NORM_WEIGHTS = 4  # two of them are moved, not trained, and Keras counts them
 
 
-def growth(graph: ComputationalGraph, change: Change) -> float:
-    """An upper bound of the parameters that an edit adds; 0 or less where it adds none.
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What an edit adds at most, or how much may be added.
+
+    Attributes:
+        parameters: Of the model.
+        flops: Of one sample.
+    """
+
+    parameters: float
+    flops: float
+
+    def __sub__(self, other: Growth) -> Growth:
+        return Growth(self.parameters - other.parameters, self.flops - other.flops)
+
+    def fits(self, room: Growth, share: float = 1.0) -> bool:
+        """Whether a share of the room is enough; where there is none, whether this makes some."""
+        pairs = ((self.parameters, room.parameters), (self.flops, room.flops))
+        return all(need <= left * share if left >= 0 else need < 0 for need, left in pairs)
+
+
+def room(graph: ComputationalGraph, constraints: Constraints) -> Growth:
+    """What may be added to a network; less than nothing where it is over a limit itself."""
+
+    def left(most: int | None, now: int) -> float:
+        return math.inf if most is None else most - now
+
+    return Growth(
+        left(constraints.max_parameters, graph.parameters), left(constraints.max_flops, graph.flops)
+    )
+
+
+def growth(graph: ComputationalGraph, change: Change) -> Growth:
+    """An upper bound of what an edit adds; 0 or less where it adds nothing.
 
     It spares candidates that would break a limit; the limit itself is checked on the real model. For edits
     whose shapes only the sandbox can check it is a guess.
     """
     edit = change.edit
     nodes = [graph.nodes[node] for node in change.relevant]
-    own = sum(node.parameters for node in nodes)
-    widths = [node.output_shape[0] for node in nodes if node.output_shape]
+    own = _sum(_times(node, 1.0) for node in nodes)
     before, after = edit.arguments.get("from"), edit.arguments.get("to")
     if edit.operation in ("widen", "narrow", "scale_width"):
         if not isinstance(before, int) or not isinstance(after, int) or not before:
-            return 0.0
+            return Growth(0.0, 0.0)
         factor = after / before
-        return (factor - 1) * own if factor < 1 else _widening(graph, nodes, factor)
+        return _sum(_times(n, factor - 1) for n in nodes) if factor < 1 else _widening(graph, nodes, factor)
     if edit.operation == "add_norm":
-        return sum(_NORM_WEIGHTS * width for width in widths)
+        return _sum(_layer(node, 0, _NORM_WEIGHTS) for node in nodes)
     if edit.operation == "insert_block":
         square, line = _BLOCK_WEIGHTS.get(str(edit.arguments.get("block")), (9, 1))
-        return sum(square * width**2 + (line + _NORM_WEIGHTS) * width for width in widths)
+        return _sum(_layer(node, square, line + _NORM_WEIGHTS) for node in nodes)
     if edit.operation in ("repeat_layer", "repeat_entry"):
-        return float(own)
+        return own
     if edit.operation == "change_kernel" and isinstance(before, str) and isinstance(after, str):
         ratio = _area(after) / _area(before)
-        biases = sum(widths) if ratio < 1 else 0  # they stay
-        return (ratio - 1) * (own - biases)
+        biases = sum(_width(node) for node in nodes) if ratio < 1 else 0  # they stay
+        resized = 0.0
+        if change.resizes:
+            side = min(side for node in nodes for side in node.output_shape[1:])
+            resized = _resized(graph, nodes, max((side + _side(before) - _side(after)) / side, 1.0))
+        return Growth((ratio - 1) * (own.parameters - biases), (ratio - 1) * own.flops + resized)
+    if edit.operation == "change_stride" and isinstance(before, int) and isinstance(after, int):
+        return Growth(0.0, _resized(graph, nodes, before / after))
     if edit.operation == "swap_conv":
-        return sum(map(_separated, nodes))
-    return 0.0
+        return _sum(map(_separated, nodes))
+    return Growth(0.0, 0.0)
 
 
-def _area(kernel: str) -> int:
-    """Entries of a kernel such as ``3x3``."""
-    return math.prod(int(side) for side in kernel.split("x"))
+def _sum(parts: Iterable[Growth]) -> Growth:
+    found = list(parts)
+    return Growth(float(sum(part.parameters for part in found)), float(sum(part.flops for part in found)))
 
 
-def _separated(node: Node) -> float:
-    """What a convolution gains by becoming a depthwise and a pointwise one; mostly less than 0."""
-    if not node.kernel or not node.input_shape or not node.output_shape:
-        return 0.0
-    area, width, wide = math.prod(node.kernel), node.input_shape[0], node.output_shape[0]
-    return float(area * width + width * wide - area * width * wide)
+def _times(node: Node, factor: float) -> Growth:
+    return Growth(factor * node.parameters, factor * 2 * node.macs)
 
 
-def _widening(graph: ComputationalGraph, producers: Sequence[Node], factor: float) -> float:
-    """What is added where some layers give more channels: by them, and by all that reads these channels."""
+def _width(node: Node) -> int:
+    return node.output_shape[0] if node.output_shape else 0
+
+
+def _places(node: Node) -> int:
+    """Positions of a feature map, at each of which a layer behind it works."""
+    return math.prod(node.output_shape[1:])
+
+
+def _layer(node: Node, square: int, line: int) -> Growth:
+    """A layer behind a node with so many parameters for its width squared, and for its width."""
+    parameters = square * _width(node) ** 2 + line * _width(node)
+    return Growth(parameters, 2 * parameters * _places(node))
+
+
+def _resized(graph: ComputationalGraph, nodes: Sequence[Node], scale: float) -> float:
+    """FLOPs that are added where the maps of layers, and of all that follow, have sides scaled by so much."""
+    users = _users(graph)
+    waiting, reached = [node.id for node in nodes], set[int]()
+    while waiting:
+        number = waiting.pop()
+        if number not in reached:
+            reached.add(number)
+            waiting.extend(users.get(number, ()))
+    added = 0.0
+    for node in (graph.nodes[number] for number in reached if graph.nodes[number].macs):
+        sides = [math.ceil(side * scale) if side > 1 else side for side in node.output_shape[1:]]
+        added += 2 * node.macs * (math.prod(sides) / _places(node) - 1)
+    return added
+
+
+def _users(graph: ComputationalGraph) -> dict[int, list[int]]:
     users: dict[int, list[int]] = {}
     for source, target in graph.edges:
         users.setdefault(source, []).append(target)
+    return users
+
+
+def _side(kernel: str) -> int:
+    """Height of a kernel such as ``3x3``."""
+    return int(kernel.partition("x")[0])
+
+
+def _area(kernel: str) -> int:
+    return math.prod(int(side) for side in kernel.split("x"))
+
+
+def _separated(node: Node) -> Growth:
+    """What a convolution gains by becoming a depthwise and a pointwise one; mostly less than 0."""
+    if not node.kernel or not node.input_shape or not node.output_shape:
+        return Growth(0.0, 0.0)
+    area, width, wide = math.prod(node.kernel), node.input_shape[0], node.output_shape[0]
+    parameters = float(area * width + width * wide - area * width * wide)
+    return Growth(parameters, 2 * parameters * _places(node))
+
+
+def _widening(graph: ComputationalGraph, producers: Sequence[Node], factor: float) -> Growth:
+    """What is added where some layers give more channels: by them, and by all that reads these channels."""
+    users = _users(graph)
     factors = {node.id: factor for node in producers}
     reached: set[int] = set()
     waiting = [user for node in producers for user in users.get(node.id, ())]
@@ -79,4 +168,4 @@ def _widening(graph: ComputationalGraph, producers: Sequence[Node], factor: floa
         keeps_channels = not node.parameters or node.op in (*NORMALISATIONS, Operation.DEPTHWISE_CONV)
         if keeps_channels:
             waiting.extend(users.get(number, ()))
-    return sum((factors[number] - 1) * graph.nodes[number].parameters for number in factors)
+    return _sum(_times(graph.nodes[number], factors[number] - 1) for number in factors)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from nas_assistant.edits import legal_changes
-from nas_assistant.generators._growth import growth
+from nas_assistant.generators._growth import growth, room
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change, EditContext
@@ -21,7 +20,7 @@ def list_changes(
     """The changes to choose from, and how many there were before the listing was cut to ``most``.
 
     What was tried alone before, unless it was better and started elsewhere, and what is certain to break
-    the limit on parameters is left out. Where there are more than ``most``, they are drawn operation by
+    a limit on size is left out. Where there are more than ``most``, they are drawn operation by
     operation, so that each has its share.
 
     Args:
@@ -32,13 +31,12 @@ def list_changes(
         shape_safe: Leave out the edits whose shapes only the sandbox can check.
     """
     tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1 and attempt.settled}
-    limit = request.constraints.max_parameters
-    room = math.inf if limit is None else limit - request.graph.parameters
+    left = room(request.graph, request.constraints)
     allowed = request.constraints.allowed_operations
     legal = [
         change
         for change in legal_changes(context, allowed_operations=allowed, shape_safe=shape_safe)
-        if change.edit.describe() not in tried and growth(request.graph, change) <= max(room, 0)
+        if change.edit.describe() not in tried and growth(request.graph, change).fits(left)
     ]
     if len(legal) <= most:
         return legal, len(legal)

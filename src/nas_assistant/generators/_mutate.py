@@ -20,7 +20,7 @@ from nas_assistant.edits import (
 )
 from nas_assistant.errors import UserError
 from nas_assistant.generators._base import BaseGenerator, Proposal, Request
-from nas_assistant.generators._growth import growth
+from nas_assistant.generators._growth import Growth, growth, room
 
 Guidance = Literal["relevance", "shuffled", "uniform"]
 
@@ -29,6 +29,7 @@ _EDITS_WEIGHTS = (0.5, 0.35, 0.15)
 _UNSURE = 0.5
 _TRIES = 40
 _NIL = 0.005
+_MOST_EXPONENT = 600
 _LINE = re.compile(r" \(line \d+\)")
 
 
@@ -147,6 +148,7 @@ class _Sampler:
         }
         moved = set(map(_anywhere, failed))
         alike = Counter(_anywhere(change.edit.describe()) for change in legal)
+        self._grown: dict[int, Growth] = {}
         self._legal: dict[str, list[Change]] = defaultdict(list)
         for change in legal:
             told = change.edit.describe()
@@ -157,7 +159,7 @@ class _Sampler:
     def draw(self, count: int) -> list[Change]:
         """Up to ``count`` changes of different operations that go together and fit the constraints."""
         chosen: list[Change] = []
-        room = self._room()
+        left = room(self._request.graph, self._request.constraints)
         for _ in range(count):
             taken = {change.edit.operation for change in chosen}
             names = [name for name in self._legal if name not in taken]
@@ -169,14 +171,19 @@ class _Sampler:
                 for change in self._legal[name]
                 if not (count == 1 and self.was_tried([change]))
                 and not any(change.conflicts(other) for other in chosen)
-                and growth(self._request.graph, change) <= room
+                and self._growth(change).fits(left)
             ]
             if not fitting:
                 continue
-            change = self._draw.choices(fitting, [self._layer_weight(item) for item in fitting])[0]
-            room -= growth(self._request.graph, change)
+            change = self._draw.choices(fitting, self._layer_weights(fitting))[0]
+            left -= self._growth(change)
             chosen.append(change)
-        return chosen
+        return chosen if Growth(0.0, 0.0).fits(left) else []
+
+    def _growth(self, change: Change) -> Growth:
+        if id(change) not in self._grown:
+            self._grown[id(change)] = growth(self._request.graph, change)
+        return self._grown[id(change)]
 
     def was_tried(self, changes: Sequence[Change]) -> bool:
         """Whether the history has settled these very changes."""
@@ -186,26 +193,32 @@ class _Sampler:
         """Remember what was proposed, so that other operations follow."""
         self._uses.update(change.edit.operation for change in changes)
 
-    def _room(self) -> float:
-        most = self._request.constraints.max_parameters
-        return math.inf if most is None else most - self._request.graph.parameters
-
     def _operation_weight(self, name: str) -> float:
         sure = any(change.edit.shape_safe for change in self._legal[name])
         weight = get_operation(name).weight
         return weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
 
-    def _layer_weight(self, change: Change) -> float:
-        direction = get_operation(change.edit.operation).direction(change.edit)
-        return math.exp(direction * self.relevance(change) / self._temperature)
+    def _layer_weights(self, changes: Sequence[Change]) -> list[float]:
+        scores = [
+            get_operation(change.edit.operation).direction(change.edit) * self.relevance(change)
+            for change in changes
+        ]
+        highest = max(scores)
+        if abs(highest) <= _MOST_EXPONENT * self._temperature:
+            highest = 0.0  # there is no need, and seeds go on to mean what they did
+        return [math.exp((score - highest) / self._temperature) for score in scores]
 
     def relevance(self, change: Change) -> float:
         """Mean relevance of the layers that a change is about, between -1 and 1; 0 where unknown."""
+        found = self._known(change)
+        return sum(found) / len(found) if found else 0.0
+
+    def _known(self, change: Change) -> list[float]:
         layers = {self._request.graph.nodes[node].layer for node in change.relevant} or {change.edit.layer}
         found = [self._weights[layer] for layer in sorted(layers) if layer in self._weights]
         if not found and f"line {change.edit.line}" in self._weights:
             found = [self._weights[f"line {change.edit.line}"]]
-        return sum(found) / len(found) if found else 0.0
+        return found
 
     def reason(self, change: Change, guidance: Guidance) -> str:
         """Why a change was drawn, in words."""
@@ -213,7 +226,8 @@ class _Sampler:
         if guidance == "uniform":
             return f"{summary}; drawn at random"
         weight = self.relevance(change)
-        share = f"relevance {weight:+.2f} of the largest"
+        among = len(self._known(change))
+        share = f"relevance {weight:+.2f} of the largest" + (f", mean of {among} layers" if among > 1 else "")
         if guidance == "shuffled":
             return f"{summary}; drawn by shuffled relevance ({share})"
         direction = get_operation(change.edit.operation).direction(change.edit)

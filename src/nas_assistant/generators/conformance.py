@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nas_assistant.edits import apply_edits
+from nas_assistant.edits import apply_edits, legal_edits
 from nas_assistant.edits._samples import TORCH_SAMPLES, Sample
 from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators._base import Attempt, BaseGenerator, Proposal, Request
@@ -90,6 +90,13 @@ class GeneratorConformance:
         assert generator.name and "," not in generator.name and not generator.name.isspace()
         generator.close()
         generator.close()
+
+    def test_the_samples_can_be_edited(self) -> None:
+        """Each has layers of known places, and edits; without, the other tests would test nothing."""
+        for sample in self.samples:
+            request = make_request(sample)
+            assert request.relevance
+            assert legal_edits(request.source, request.graph, framework=request.framework)
 
     def test_it_proposes_something(self) -> None:
         """One of the samples gets a proposal that can be checked."""

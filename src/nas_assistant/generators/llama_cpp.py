@@ -187,7 +187,7 @@ class LlamaCppGenerator(AskingGenerator):
             f"{seed}/{request.source}",
             avoid=avoid,
             vary=self._vary,
-            max_parameters=request.constraints.max_parameters,
+            constraints=request.constraints,
         )
 
     def _task(self, request: Request, context: EditContext, seed: int) -> Task:
