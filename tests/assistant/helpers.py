@@ -49,11 +49,15 @@ from torch.utils.data import TensorDataset
 torch.manual_seed(0)
 data = TensorDataset(torch.rand({count}, 3, 16, 16), torch.arange({count}) % 4)
 bare = TensorDataset(torch.rand(4, 3, 16, 16))
+
+
+def one_class():
+    yield torch.rand({count}, 3, 16, 16), torch.zeros({count})
 """
 
 
 def write_data(model: Path, count: int) -> Path:
-    """A file beside a model with so many labelled images, ``data``, and four without labels, ``bare``."""
+    """A file beside a model: so many labelled images, ``data`` or of ``one_class``, and ``bare`` ones."""
     path = model.with_name("data.py")
     path.write_text(DATA.format(count=count))
     return path

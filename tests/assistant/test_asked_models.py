@@ -14,6 +14,7 @@ from generators.endpoint import FakeEndpoint, Reply, fails, says
 from sources.test_sandbox import FORBIDDEN, linux
 
 from nas_assistant.assistant import Result, RunDirectory, improve, preview
+from nas_assistant.assistant._header import comment
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.generators import Proposal, Usage
 from nas_assistant.predictors import Predictor
@@ -69,7 +70,8 @@ def test_reasons_head_the_diff_and_every_exchange_is_kept(
     assert any(REASON in line for line in result.explanation)
     header = result.diff.partition("\n---")[0]
     for line in result.explanation:
-        assert f"# NAS - Assist: {line}" in header and f"# NAS - Assist: {line}" in result.best_source
+        told = "\n".join(comment(line))
+        assert told in header and told in result.best_source
     assert rows("candidate") == [1, 1, 2, 3]
     assert [told and told.partition(":")[0] for told in rows("failure")] == ["parse", None, None, None]
     assert result.usage == Usage(4, 0, 28, 12, pytest.approx(4 * 0.013))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nas_assistant.assistant._constraints import constraint_failure, make_constraints, parse_limit
+from nas_assistant.assistant._options import Options
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph, Operation, RegularNode
@@ -26,6 +27,15 @@ def test_limits(text: str | int, limit: int) -> None:
     assert parse_limit(text, 1000, "--max-params") == limit
 
 
+def test_layers_without_use_are_refused_where_the_original_has_none() -> None:
+    def with_unused(count: int) -> ComputationalGraph:
+        return ComputationalGraph(_graph(Operation.CONV).nodes, unused_parameters=count)
+
+    failure = constraint_failure(with_unused(5), with_unused(0), Constraints())
+    assert failure is not None and failure.message == "5 parameters have no part in the output"
+    assert constraint_failure(with_unused(15), with_unused(10), Constraints()) is None
+
+
 def test_a_share_of_nothing_is_no_limit() -> None:
     assert parse_limit("+100%", 0, "--max-flops") is None and parse_limit("5", 0, "--max-flops") == 5
 
@@ -47,6 +57,11 @@ def test_the_original_s_operations_are_always_allowed() -> None:
     assert constraint_failure(_graph(Operation.RELU, Operation.SOFTMAX), original, constraints) is None
     failure = constraint_failure(_graph(Operation.GELU), original, constraints)
     assert failure is not None and failure.kind is FailureKind.CONSTRAINT and "gelu" in failure.message
+
+
+def test_operations_may_be_one_text() -> None:
+    options = Options.of(allow_ops="relu,conv")
+    assert options.allow_ops == Options.of(allow_ops=["conv", "relu"]).allow_ops == ("conv", "relu")
 
 
 def test_parameters_and_flops() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from nas_assistant.assistant import Result, RunDirectory, _evidence, improve, read_run
+from nas_assistant.assistant import Progress, Result, RunDirectory, _evidence, improve, read_run
 from nas_assistant.errors import UserError
 from nas_assistant.evidence import PREDICTOR, Stacker, load_stacker
 from nas_assistant.predictors import Predictor
 from nas_assistant.proxies import Fault, FaultKind, Score
+from nas_assistant.reports._maps import _path_graphs
 
 from .helpers import RandomEdits, write_data
 
@@ -50,6 +51,29 @@ def test_the_best_is_what_the_evidence_puts_first(
         assert read_run(run).best == found.best
     data_ = json.loads(json.dumps(result.to_json()))["evidence"]
     assert data_["networks"][0]["candidate"] == found.best and data_["kind"] == "proxies"
+
+
+def test_records_and_maps_name_the_best_that_best_py_holds(
+    model: Path, data: str, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _weights(monkeypatch, params=-1.0)
+    first = _improve(model, data, predictor, evidence="proxies")
+    predicted = max(one.number for one in first.history if one.best)
+    assert first.shortlist is not None and first.shortlist.best not in (0, predicted)
+    chosen = first.history[first.shortlist.best - 1]
+    assert [graph.hash for graph in _path_graphs(first.run_dir)][-1] == chosen.hash
+
+    def interrupt(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"resume": True, "max_iterations": 3, "progress": interrupt}
+    again = _improve(model, data, predictor, evidence="proxies", **options)
+    assert again.stopped == "interrupted" and again.history == first.history
+    with closing(RunDirectory(again.run_dir)) as run:
+        record = read_run(run)
+    assert record.best == predicted
+    best = (again.run_dir / "best.py").read_text()
+    assert best == again.best_source and best.endswith(record.run.read_source(predicted))
 
 
 def test_a_run_that_goes_on_asks_for_no_score_twice(

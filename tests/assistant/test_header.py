@@ -8,7 +8,7 @@ import pytest
 
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff, strip_header
 
-HEADER = [gain_line(0.8539, 0.8646), comment("widen conv1")]
+HEADER = [gain_line(0.8539, 0.8646), *comment("widen conv1")]
 
 
 def test_the_first_line_is_that_of_the_thesis() -> None:
@@ -45,8 +45,15 @@ def test_line_ends_stay_as_they_are() -> None:
 
 
 def test_a_comment_cannot_become_code() -> None:
-    line = comment("first\nimport os\r\x0cos.remove()\x1b[2J")
+    (line,) = comment("first\nimport os\r\x0cos.remove()\x1b[2J")
     assert len(line.splitlines()) == 1 and line.isprintable()
+
+
+def test_a_long_comment_is_wrapped_and_ends() -> None:
+    lines = comment("word " * 1000)
+    assert 2 < len(lines) < 6 and max(map(len, lines)) <= 100
+    assert all(line.startswith("# NAS - Assist: ") for line in lines)
+    assert strip_header(add_header("x = 1\n", [gain_line(0.1, 0.2), *lines])) == "x = 1\n"
 
 
 @pytest.mark.parametrize(("before", "after"), [("a\nb\n", "a\nc\n"), ("a\nb", "a\nc"), ("a\nb", "a\nb\nc\n")])

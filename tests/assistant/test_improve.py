@@ -3,17 +3,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas_assistant.assistant import Candidate, Progress, Result, RunDirectory, improve
+from nas_assistant.assistant import Candidate, Progress, Result, RunDirectory, _improve, improve
+from nas_assistant.assistant._check import Checker
+from nas_assistant.assistant._header import comment
+from nas_assistant.assistant._search import Search
 from nas_assistant.errors import FailureKind, UserError
-from nas_assistant.generators import Proposal, Request
+from nas_assistant.generators import LimitReached, Proposal, Request
 from nas_assistant.predictors import Predictor
 
-from .helpers import NET, RandomEdits, Scripted
+from .helpers import NET, RandomEdits, Scripted, write_data
 
 WIDER = ("nn.Conv2d(3, 8, 3, padding=1)", "nn.Conv2d(3, 16, 3, padding=1)")
 
@@ -60,7 +64,7 @@ def test_the_best_is_kept_and_its_files_agree(finished: tuple[Result, RandomEdit
     assert result.diff.startswith("# NAS - Assist (Performance Gain 0.")
     assert all(": a test" in line for line in result.explanation)
     for line in result.explanation:
-        assert f"# NAS - Assist: {line}" in result.best_source
+        assert "\n".join(comment(line)) in result.best_source
 
 
 def test_every_candidate_is_on_the_disk(finished: tuple[Result, RandomEdits]) -> None:
@@ -212,6 +216,47 @@ def test_ctrl_c_just_after_a_candidate_was_checked(
     assert (result.run_dir / "best.py").read_text() == result.best_source
 
 
+@pytest.mark.parametrize("data", [True, False])
+def test_candidates_of_a_round_that_was_left_hold_nothing_up(
+    model: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, data: bool
+) -> None:
+    begun, told, built, left = threading.Event(), threading.Event(), [], []
+    tell, write, check_time = _improve._result, _improve.replace_json, Search.check_time
+
+    def build(self: Checker, source: str, sandbox: Any) -> Any:
+        built.append(source)
+        begun.set()
+        left.append(told.wait(20))
+        raise AssertionError("never judged")
+
+    def time_is_up(self: Search) -> None:
+        check_time(self)
+        if self.ledger.rounds:
+            begun.wait(60)
+            raise LimitReached("seconds")
+
+    def result(*values: Any) -> Result:
+        if data:  # what is read of it waits for the only sandbox
+            told.set()
+        return tell(*values)
+
+    def write_down(path: Path, content: Any) -> None:
+        write(path, content)
+        if path.name == "result.json":
+            told.set()
+
+    monkeypatch.setattr(Checker, "build", build)
+    monkeypatch.setattr(Search, "check_time", time_is_up)
+    monkeypatch.setattr(_improve, "_result", result)
+    monkeypatch.setattr(_improve, "replace_json", write_down)
+    given = {"data": f"{write_data(model, 40)}:data"} if data else {}
+    changes = [_change(("8, 8", f"8, {width}")) for width in (16, 24, 32, 40)]
+    found = _run(model, predictor, generator=Scripted(changes), workers=1, **given)
+    assert found.stopped == "seconds" and not found.history
+    assert (found.own_data is not None) is data and len(built) == 1
+    assert (found.run_dir / "result.json").is_file() and left == [True]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -221,6 +266,8 @@ def test_ctrl_c_just_after_a_candidate_was_checked(
         ({"max_iterations": 0}, "--max-iterations"),
         ({"max_params": "lots"}, "--max-params"),
         ({"allow_ops": ["konv"]}, "--allow-ops konv"),
+        ({"seed": -1}, "--seed -1: at least 0"),
+        ({"seed": 2**64}, "--seed 18446744073709551616: .* less than"),
         ({"generator": "nope"}, "nope"),
         ({"checkpoint": "nowhere", "predictor": None}, "nowhere"),
     ],

@@ -35,6 +35,20 @@ def test_data_without_labels_is_told_and_no_more(
     assert any("not compared" in note and "no labels" in note for note in report.inspection.notes)
 
 
+def test_data_of_one_class_ends_no_run(model: Path, data: Path, predictor: Predictor) -> None:
+    result = improve(
+        model,
+        data=f"{data}:one_class",
+        generator=RandomEdits(),
+        predictor=predictor,
+        max_iterations=1,
+        proposals_per_iteration=2,
+        run_dir="run",
+    )
+    assert result.own_data is None and (result.run_dir / "result.json").is_file()
+    assert any("not compared" in note and "one class" in note for note in result.notes)
+
+
 def test_a_gain_on_the_users_data(model: Path, data: Path, predictor: Predictor) -> None:
     options = {"predictor": predictor, "max_iterations": 1, "proposals_per_iteration": 4, "gain": 1e-6}
     known = f"{data}:data"

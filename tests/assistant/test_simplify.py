@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nas_assistant.assistant import Result, improve
 from nas_assistant.assistant._ledger import SIMPLIFIED
+from nas_assistant.generators import LimitReached, Proposal, Request
 from nas_assistant.predictors import Predictor
 
 from .helpers import NET, Scripted
 
 UNUSED = "\n\ndef unused():\n    return 1\n"
+
+
+class Limited(Scripted):
+    """Reaches a limit with the first question after its rounds."""
+
+    def propose(self, request: Request) -> list[Proposal]:
+        if not self.rounds:
+            raise LimitReached("usd")
+        return super().propose(request)
+
+
+class CutOff(Scripted):
+    """Reaches a limit within its last round."""
+
+    def stream(self, request: Request) -> Iterator[Proposal]:
+        yield from super().stream(request)
+        if not self.rounds:
+            raise LimitReached("tokens")
 
 
 def better(source: str) -> str:
@@ -24,14 +44,20 @@ def burdened(source: str) -> str:
     return better(source).replace("for the tests", "of the tests") + UNUSED
 
 
-def run(model: Path, predictor: Predictor, *rounds: Any, **options: Any) -> Result:
+def widened(source: str) -> str:
+    return source.replace("8, 8, 3, padding=1)", "8, 8, 5, padding=2)")
+
+
+def run(
+    model: Path, predictor: Predictor, *rounds: Any, kind: type[Scripted] = Scripted, **options: Any
+) -> Result:
     options = {
         "gain": 0.5,
         "familiarity_margin": 2.0,
         "max_iterations": len(rounds),
         "run_dir": model.parent / "run",
     } | options
-    return improve(model, generator=Scripted(*rounds), predictor=predictor, **options)
+    return improve(model, generator=kind(*rounds), predictor=predictor, **options)
 
 
 def test_what_does_nothing_is_taken_back(model: Path, predictor: Predictor) -> None:
@@ -41,8 +67,9 @@ def test_what_does_nothing_is_taken_back(model: Path, predictor: Predictor) -> N
     assert simplified.trusted_gain == proposed.trusted_gain
     source = (result.run_dir / "candidates" / "0002" / "model.py").read_text()
     assert source == better(NET)
-    assert "unused" not in result.diff and "taken out again: the prediction is no lower" in result.diff
-    assert result.explanation[0] == "a change" and len(result.explanation) > 1
+    assert "unused" not in result.diff
+    assert any("taken out again: the prediction is no lower" in line for line in simplified.explanation)
+    assert result.explanation == ("a change",)
     assert (result.run_dir / "best.py").read_text() == result.best_source
 
 
@@ -68,6 +95,26 @@ def test_a_resumed_run_keeps_the_simpler_form_and_asks_as_if_it_were_not_there(
     further = run(model, predictor, [seen], resume=True, max_iterations=2)
     assert asked == [burdened(NET)] and further.history[:2] == first.history
     assert further.best_source == first.best_source
+
+
+def test_a_limit_between_rounds_costs_no_proposal(model: Path, predictor: Predictor) -> None:
+    first = run(model, predictor, [burdened], kind=Limited, max_iterations=2)
+    assert first.stopped == "usd" and first.history[-1].generator == SIMPLIFIED
+    further = run(model, predictor, [widened], resume=True, max_iterations=2)
+    told = [(entry.generator, entry.iteration) for entry in further.history]
+    assert told[:3] == [("scripted", 1), (SIMPLIFIED, 1), ("scripted", 2)]
+    paid = (first.run_dir / "candidates" / "0003" / "model.py").read_text()
+    assert paid == widened(burdened(NET)) and further.history[:2] == first.history
+
+
+def test_a_round_that_a_limit_cut_short_is_judged_before_anything_is_taken_back(
+    model: Path, predictor: Predictor
+) -> None:
+    first = run(model, predictor, [burdened], [widened], kind=CutOff)
+    assert first.stopped == "tokens" and first.improved
+    assert SIMPLIFIED not in {entry.generator for entry in first.history}
+    further = run(model, predictor, [widened], resume=True, max_iterations=2)
+    assert [entry.generator for entry in further.history] == ["scripted", "scripted", SIMPLIFIED]
 
 
 def test_nothing_is_taken_back_where_costs_are_weighed(model: Path, predictor: Predictor) -> None:

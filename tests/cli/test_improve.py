@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,8 +24,22 @@ def test_improve_prints_the_diff_and_leaves_a_better_file(model: Path, checkpoin
     assert "# NAS - Assist (Performance Gain 0." in result.stdout and "--- a/model.py" in result.stdout
     best = Path("run/best.py").read_text()
     assert best.startswith("# NAS - Assist (Performance Gain ") and best.endswith(")\n")
-    assert model.read_text() in result.stdout or "+" in result.stdout
+    added = re.findall(r"^\+ .*$", Path("run/best.diff").read_text(), re.MULTILINE)
+    assert added and set(added) <= set(result.stdout.splitlines())
     subprocess.run([sys.executable, "run/best.py"], check=True, timeout=60)
+
+
+def test_a_diff_brings_nothing_to_the_terminal_but_text(model: Path, checkpoint: Path, run: Run) -> None:
+    hostile = "\x1b]0;owned\x07\x9b2J\u202e"
+    text = "\r\n".join(f"{line}  # naïve 卷积 {hostile}" for line in model.read_text().splitlines() if line)
+    model.write_bytes(text.encode())
+    arguments = ("--gain", "0.000000001", "--run-dir", "run", "--seed", "1")
+    result = run("improve", model, "--checkpoint", checkpoint, *arguments)
+    assert result.exit_code == 0, result.output
+    assert r"# naïve 卷积 \x1b]0;owned\x07\x9b2J\u202e" in result.stdout and r"\r" not in result.stdout
+    assert not set(hostile) - set("]0;owned2J") & set(result.stdout)
+    for name in ("best.py", "best.diff"):
+        assert hostile.encode() in (Path("run") / name).read_bytes()
 
 
 def test_improve_prints_json_alone_on_stdout(model: Path, checkpoint: Path, run: Run) -> None:

@@ -41,10 +41,10 @@ def refused(fake: FakeEndpoint, **options: Any) -> str:
 
 
 def test_an_answer_that_drips_is_cut_at_the_timeout(serve: Serve) -> None:
-    fake = serve(Reply(b" " * 200, drip=True))
+    fake = serve(Reply(b" " * 2000, drip=True))  # 100 s of it
     began = time.monotonic()
     assert "did not answer within 0.3 s" in refused(fake, timeout=0.3, attempts=1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_no_try_begins_once_patience_is_over(serve: Serve) -> None:

@@ -54,6 +54,15 @@ def test_tokens_that_are_left_bound_the_answer() -> None:
     assert caught.value.what == "tokens"
 
 
+def test_a_short_answer_needs_no_more_room_than_it_may_take() -> None:
+    limits = Limits(max_tokens=148, max_usd=0.1481)
+    ledger = Ledger(Prices(1000, 1000), limits)
+    assert ledger.answer_room(300, 48) == 48
+    for wanted in (49, None):
+        with pytest.raises(LimitReached):
+            ledger.answer_room(300, wanted)
+
+
 def test_dollars_that_are_left_bound_the_answer() -> None:
     ledger = Ledger(Prices(1000, 1000), Limits(max_usd=2.0))
     assert ledger.answer_room(3000, None) == 1000

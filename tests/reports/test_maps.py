@@ -18,7 +18,7 @@ from nas_assistant.evaluation import spearman
 from nas_assistant.families import get_family
 from nas_assistant.reports import plot_families, plot_family, plot_map, plot_predictions, save
 from nas_assistant.reports._maps import Space
-from nas_assistant.reports._projection import Projection, project_vectors
+from nas_assistant.reports._projection import Method, Projection, project_vectors
 from nas_assistant.reports._theme import COLOURS, percent
 from nas_assistant.training import GraphSet
 
@@ -114,6 +114,13 @@ def test_a_far_point_is_outside_the_frame_and_counted() -> None:
     near = Projection("tsne", np.random.default_rng(0).uniform(size=(400, 2)))
     assert all(low < near.points[:, axis].min() for axis, (low, _) in enumerate(near.frame()))
     assert all(high > near.points[:, axis].max() for axis, (_, high) in enumerate(near.frame()))
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+def test_any_seed_will_do(method: Method) -> None:
+    vectors = np.random.default_rng(0).normal(size=(12, 4))
+    points = project_vectors(vectors, method, 2**32 + 5).points
+    assert np.array_equal(points, project_vectors(vectors, method, 5).points)
 
 
 def test_explained_variance_is_a_share() -> None:

@@ -26,6 +26,9 @@ _BYTES = {
     "mib": 2.0**20,
     "gib": 2.0**30,
 }
+_UNUSED_GROWTH = 2
+"""Auxiliary heads, which run in training alone, may grow with what they read."""
+
 _ALWAYS = frozenset({Operation.INPUT.value, Operation.OUTPUT.value, Operation.IDENTITY.value})
 
 
@@ -89,9 +92,7 @@ def parse_memory(text: str | None, original: int) -> int | None:
     return None if limit is None else math.floor(limit + 1e-6)
 
 
-def parse_operations(
-    names: Collection[str] | str | None, original: ComputationalGraph
-) -> frozenset[str] | None:
+def parse_operations(names: Collection[str] | None, original: ComputationalGraph) -> frozenset[str] | None:
     """Read the allowed operations; those of the original are always allowed.
 
     Raises:
@@ -99,8 +100,6 @@ def parse_operations(
     """
     if names is None:
         return None
-    if isinstance(names, str):
-        names = names.split(",")
     known = {operation.value for operation in Operation}
     wanted = {name.strip().lower().replace("-", "_") for name in names} - {""}
     for name in sorted(wanted - known):
@@ -114,7 +113,7 @@ def make_constraints(
     original: ComputationalGraph,
     max_params: str | int | None,
     max_flops: str | int | None,
-    allow_ops: Collection[str] | str | None,
+    allow_ops: Collection[str] | None,
     max_memory: str | None = None,
     memory_batch: int = 1,
 ) -> Constraints:
@@ -146,6 +145,9 @@ def constraint_failure(
     most = constraints.max_memory
     if most is not None and (needed := memory_bytes(graph, constraints.memory_batch)) > most:
         message = f"{bytes_text(needed)} of memory, more than the limit of {bytes_text(most)}"
+        return Failure(FailureKind.CONSTRAINT, message)
+    if graph.unused_parameters > _UNUSED_GROWTH * original.unused_parameters:
+        message = f"{graph.unused_parameters:,} parameters have no part in the output"
         return Failure(FailureKind.CONSTRAINT, message)
     allowed = constraints.allowed_operations
     for node in graph:

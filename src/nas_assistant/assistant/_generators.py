@@ -39,7 +39,8 @@ def make_generators(options: Options) -> list[BaseGenerator]:
 def total_usage(generators: Iterable[BaseGenerator]) -> Usage | None:
     """What a run cost so far, or None where nothing was asked that costs.
 
-    Every generator that asks a language model counts what is in the log of the run, which they share.
+    Every generator that asks a language model counts what is in the log of the run, which they share, each at
+    its own prices where the log has none: the cautious count holds.
     """
     found = [usage for usage in (generator.usage() for generator in generators) if usage is not None]
-    return max(found, key=lambda usage: (usage.usd is None, usage.tokens), default=None)
+    return max(found, key=lambda usage: (usage.usd is None, usage.tokens, usage.usd or 0.0), default=None)

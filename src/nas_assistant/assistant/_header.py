@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Sequence
 
 MARK = "# NAS - Assist"
 _CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
-_WIDTH = 300
+_LONGEST, _WIDTH = 300, 100
 
 
 def gain_line(before: float, after: float) -> str:
@@ -16,10 +17,12 @@ def gain_line(before: float, after: float) -> str:
     return f"{MARK} (Performance Gain {before:.4f} -> {after:.4f} (CIFAR-10 Based))"
 
 
-def comment(text: str) -> str:
-    """One further line of the header, whatever the text holds."""
+def comment(text: str) -> list[str]:
+    """Further lines of the header, whatever the text holds; no line is long, nor is the whole."""
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return f"{MARK}: {plain}"[:_WIDTH]
+    return textwrap.wrap(
+        plain[:_LONGEST], _WIDTH, initial_indent=f"{MARK}: ", subsequent_indent=f"{MARK}:   "
+    )
 
 
 def strip_header(source: str) -> str:

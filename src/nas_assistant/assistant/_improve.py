@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def improve(
     cost_batch: int = 1,
     cost_threads: int = 1,
     cost_runtime: str = "framework",
-    allow_ops: Collection[str] | None = None,
+    allow_ops: Collection[str] | str | None = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
     resume: bool = False,
@@ -116,7 +117,8 @@ def improve(
         cost_batch: Samples of the forward pass that latency and memory are about.
         cost_threads: Threads of it.
         cost_runtime: ``framework`` or ``onnxruntime``.
-        allow_ops: Operations that a candidate may use beside those of the original; any by default.
+        allow_ops: ``"conv,relu"``, or other operations that a candidate may use beside those of the original;
+            any by default.
         seed: Of every random choice: equal runs give equal results.
         run_dir: Folder of the run; ``nas-runs/<model>-<time>`` by default.
         resume: Go on with the run in ``run_dir``, or with the newest one of this model.
@@ -305,7 +307,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         stopped = search.run(pool)
         if jury is not None:
             shortlist = _choose(search, jury, pool, stopped)
-        elif search.best.number and not search.options.objectives and search.options.timing is None:
+        elif search.can_simplify:
             simplify(search, pool)
     except KeyboardInterrupt:
         # It may have come between a candidate's event and its place here.
@@ -317,10 +319,9 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     if jury is not None and shortlist is None and search.best.number:
         notes = (*notes, "the predictor alone chose the best: the run ended before the others were scored")
     result = replace(_result(search, stopped, notes), shortlist=shortlist)
-    given, plain = search.options, result
-    result = pool.submit(
-        lambda sandbox: with_own_data(plain, given.data, given.own_accuracy, sandbox)
-    ).result()
+    if (data := search.options.data) is not None and stopped != "interrupted":
+        work = partial(with_own_data, result, data, search.options.own_accuracy)
+        result = pool.submit(work).result()
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result

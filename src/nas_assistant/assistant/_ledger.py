@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from nas_assistant.assistant._changes import changes_left
 from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._rounds import Best, Round
 from nas_assistant.assistant._run import RunDirectory
@@ -71,7 +72,9 @@ class Ledger:
         return last.count is None or len(self.history) < last.first + last.count - 1
 
     def open(self, round_: Round) -> None:
-        """Write down a round that begins."""
+        """Write down a round that begins, once."""
+        if round_.iteration == self.iterations:
+            return
         self._run.log(
             "asked",
             iteration=round_.iteration,
@@ -110,22 +113,24 @@ class Ledger:
         return self._run.read_graph(number) if number else self._original.graph
 
     def accuracy(self, number: int) -> float:
-        """Predicted accuracy of a model; the user's own stands for one that was turned down."""
+        """Predicted accuracy of a model; the user's own stands for one that was not predicted."""
         accuracy = self.history[number - 1].accuracy if number else None
         return self._original.prediction.accuracy if accuracy is None else accuracy
 
     def trusted_gain(self, number: int) -> float:
-        """What counts of a model's gain; nothing of one that was turned down."""
+        """What counts of a model's gain, 0 for one that was not predicted."""
         return (self.history[number - 1].trusted_gain or 0.0) if number else 0.0
 
     def explanation(self, number: int) -> tuple[str, ...]:
-        """One line for each change between the user's file and a model."""
-        lines: list[str] = []
+        """One line for each change between the user's file and a model, by the lines of the user's file."""
+        steps: list[tuple[str, tuple[str, ...]]] = []
+        best = self.source(number)
         while number:
             entry = self.history[number - 1]
-            lines[:0] = entry.explanation
+            told = entry.explanation if entry.generator != SIMPLIFIED else ()
+            steps.insert(0, (self.source(entry.parent), told))
             number = entry.parent
-        return tuple(lines)
+        return changes_left(steps, best)
 
     def attempts(self, round_: Round) -> tuple[Attempt, ...]:
         """The candidates of generators before a round, as its request tells of them."""

@@ -66,9 +66,9 @@ def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], options: O
     told = " and ".join(
         f"{times:.1f} times the {name}" for times, (name, _, _) in zip(growth, free, strict=True)
     )
-    options = " and ".join(f"{option} +10%" for _, option, _ in free)
+    remedy = " and ".join(f"{option} +10%" for _, option, _ in free)
     look = "look" if len(free) > 1 else "looks"
-    return (f"the better model has {told} of yours; {options} {look} for one of the same size",)
+    return (f"the better model has {told} of yours; {remedy} {look} for one of the same size",)
 
 
 def idle_notes(generator: str, iterations: int, candidates: int) -> tuple[str, ...]:

@@ -118,8 +118,8 @@ class Options:
             raise UserError(f"--evidence {self.evidence} needs --data: proxies are scored on your samples")
         if self.search not in SEARCHES:
             raise UserError(f"--search {self.search}: choose one of {', '.join(SEARCHES)}")
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed}: at least 0")
+        if not 0 <= self.seed < 2**64:
+            raise UserError(f"--seed {self.seed}: at least 0 and less than 2**64")
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
             raise UserError(f"--familiarity-margin {self.familiarity_margin:g}: at least 0")
 
@@ -152,7 +152,8 @@ class Options:
         if values.get("input_shape") is not None:
             values["input_shape"] = tuple(values["input_shape"])
         if values.get("allow_ops") is not None:
-            values["allow_ops"] = tuple(sorted(values["allow_ops"]))
+            names = values["allow_ops"]
+            values["allow_ops"] = tuple(sorted(names.split(",") if isinstance(names, str) else names))
         if values.get("objectives"):
             values["objectives"] = parse_objectives(values["objectives"])
         for name in ("max_params", "max_flops"):

@@ -31,10 +31,8 @@ def outlook_of(prediction: Prediction, own: OwnData | None) -> Outlook | None:
     return own.outlook(prediction) if own is not None else None
 
 
-def with_own_data(
-    result: Result, data: str | None, own_accuracy: float | None, sandbox: Sandbox | None
-) -> Result:
-    """A result with what it is worth on the user's data; one that was interrupted stays as it is.
+def with_own_data(result: Result, data: str, own_accuracy: float | None, sandbox: Sandbox) -> Result:
+    """A result with what it is worth on the user's data.
 
     Args:
         result: Of a run.
@@ -42,8 +40,6 @@ def with_own_data(
         own_accuracy: Accuracy of the user's model on that data, where it was measured.
         sandbox: A warm sandbox to read the data in.
     """
-    if result.stopped == "interrupted":
-        return result
     own, notes = read_own_data(data, sandbox)
     if own is None:
         return replace(result, notes=(*result.notes, *notes))

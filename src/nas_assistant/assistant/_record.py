@@ -28,7 +28,7 @@ class RunRecord:
         source: The user's file without the header of an earlier run, as the graph's lines count it.
         candidates: Every candidate that was checked, in order.
         seconds: Time at work, pauses between resumptions left out.
-        stopped: ``threshold``, ``iterations`` or ``interrupted``, or None for a run that has not ended.
+        stopped: Why the run ended, as :class:`Result` has it, or None for a run that has not ended.
         target: The predicted accuracy that was to be passed.
         diff: The diff of the best file under its header; empty when nothing better was found.
         best: Number of the best candidate; 0 is the user's own file.
@@ -104,11 +104,13 @@ def read_run(run: RunDirectory) -> RunRecord:
 
 
 def _best(events: Sequence[dict[str, Any]], candidates: Sequence[Candidate]) -> int:
-    """What the evidence chose, unless the run went on after it; else what the search holds for the best."""
+    """What the run ended with, or the evidence chose; where it goes on since, the best of the search."""
     for event in reversed(events):
+        if event["event"] == "finished":
+            return int(event["best"])
         if event["event"] == "chosen":
             return int(event["candidate"])
-        if event["event"] == "checked":
+        if event["event"] in ("checked", "resumed"):
             break
     return best_of(candidates)
 

@@ -97,6 +97,12 @@ class Search:
             return False
         return self.original.prediction.accuracy + self.best.trusted_gain >= self.target
 
+    @property
+    def can_simplify(self) -> bool:
+        """Whether the prediction alone says what is better, and a simpler form takes no proposal's number."""
+        weighed = self.options.objectives or self.options.timing is not None
+        return bool(self.best.number) and not weighed and not self.ledger.cut_short
+
     def restore(self) -> None:
         """Take over what the run directory knows, in place of what this object does.
 
@@ -179,17 +185,17 @@ class Search:
         """The comment lines that head the best file."""
         before, after = self.original.prediction, self.best.prediction
         low, high = self.predictor.gain_interval(before, after)
+        told = [
+            f"gain {after.accuracy - before.accuracy:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}",
+            f"familiarity {after.familiarity:.2f} (original {before.familiarity:.2f}); 0 is unlike every "
+            "network that the predictor learned from",
+            *([f"never seen in training: {', '.join(after.unseen)}"] if after.unseen else []),
+            *self._remarks,
+            *self.ledger.explanation(self.best.number),
+        ]
         return [
             gain_line(before.accuracy, after.accuracy),
-            comment(
-                f"gain {after.accuracy - before.accuracy:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}"
-            ),
-            comment(
-                f"familiarity {after.familiarity:.2f} (original {before.familiarity:.2f}); 0 is unlike every "
-                "network that the predictor learned from"
-            ),
-            *([comment(f"never seen in training: {', '.join(after.unseen)}")] if after.unseen else []),
-            *(comment(line) for line in (*self._remarks, *self.ledger.explanation(self.best.number))),
+            *(line for text in told for line in comment(text)),
         ]
 
     def diff(self) -> str:
@@ -232,21 +238,24 @@ class Search:
     def _round(self, iteration: int, pool: SandboxPool) -> None:
         self.report(iteration, 0)
         self.check_time()
-        if iteration > self.ledger.iterations:
-            self.ledger.open(self.next_round())
-        round_, known = self.ledger.rounds[-1], len(self.ledger.history)
-        timed = self.options.timing is not None
+        ledger = self.ledger
+        round_ = self.next_round() if iteration > ledger.iterations else ledger.rounds[-1]
+        known, timed = len(ledger.history), self.options.timing is not None
         waiting: deque[_Waiting] = deque()
-        for number, proposal in enumerate(self._proposals(round_), start=round_.first):
-            if number > known:
-                waiting.append(_Waiting(number, proposal, self._build(number, proposal, pool)))
-            while waiting and waiting[0].built.done() and not timed:
+        try:
+            for number, proposal in enumerate(self._proposals(round_), start=round_.first):
+                if number > known:
+                    waiting.append(_Waiting(number, proposal, self._build(number, proposal, pool)))
+                while waiting and waiting[0].built.done() and not timed:
+                    self._judge(waiting.popleft(), round_, number)
+            if timed:  # by a machine that is at rest
+                wait(one.built for one in waiting)
+            while waiting:
+                self.check_time()
                 self._judge(waiting.popleft(), round_, number)
-        if timed:  # by a machine that is at rest
-            wait(one.built for one in waiting)
-        while waiting:
-            self.check_time()
-            self._judge(waiting.popleft(), round_, number)
+        finally:
+            for one in waiting:
+                one.built.cancel()
 
     def check_time(self) -> None:
         """Raise :class:`LimitReached` when the time is over."""
@@ -254,15 +263,20 @@ class Search:
             raise LimitReached("seconds")
 
     def _proposals(self, round_: Round) -> Iterator[Proposal]:
-        """What the generator proposes; from the run directory, where it is there."""
+        """What the generator proposes; from the run directory, where it is there.
+
+        A round that a limit ends before it has a proposal is not written down: a resumed run draws it again.
+        """
         if round_.count is not None:
             yield from self.run_directory.read_proposals(round_.first, round_.count)
             return
         request, count = self.request(round_), 0
         for proposal in itertools.islice(self.generators[round_.generator].stream(request), request.count):
+            self.ledger.open(round_)
             self.ledger.propose(round_.first + count, proposal)
             count += 1
             yield proposal
+        self.ledger.open(round_)
         self.ledger.complete(count)
 
     def _build(self, number: int, proposal: Proposal, pool: SandboxPool) -> Future[Inspection | Failure]:

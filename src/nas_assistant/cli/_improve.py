@@ -257,6 +257,7 @@ def _print_round(state: Progress) -> None:
 
 def _print_result(result: Result) -> None:
     from nas_assistant.costs import bytes_text, seconds_text
+    from nas_assistant.reports.run_report import visible
 
     reasons = {
         "threshold": "the target was passed",
@@ -304,7 +305,7 @@ def _print_result(result: Result) -> None:
         typer.echo(f"On your data {result.own_data.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
         typer.echo(f"Similarity of the data {result.own_data}")
     typer.echo()
-    typer.echo(result.diff)
+    typer.echo(visible(result.diff.replace("\r\n", "\n")))
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
     typer.echo(f"Report: {result.run_dir / 'report.html'}")
 

@@ -76,7 +76,11 @@ class ExchangeLog:
         self._data.close()
 
     def usage(self, prices: Prices | None = None) -> Usage:
-        """What the run was charged so far; what was asked while no price was known, at these prices."""
+        """What the run was charged so far.
+
+        Args:
+            prices: For what was asked while no price was known; without them its cost is not known.
+        """
         with self._using() as data:
             asked, spared, all_read, all_written, usd, read, written = data.execute(
                 "SELECT COUNT(*) FILTER (WHERE answered_by = ?), COUNT(*) FILTER (WHERE answered_by = ?), "
@@ -87,6 +91,8 @@ class ExchangeLog:
             ).fetchone()
         if prices is not None:
             usd = (usd or 0.0) + prices.cost(read, written)
+        elif read or written:
+            usd = None
         return Usage(asked, spared, all_read, all_written, usd)
 
     def find(self, candidate: int, key: str, place: int) -> tuple[int, Answer] | None:

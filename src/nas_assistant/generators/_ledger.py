@@ -108,16 +108,17 @@ class Ledger:
         if not self.limited:
             return wanted
         room = float(wanted or ANSWER_TOKENS)
+        least = min(_LEAST_ANSWER, room)
         prompt = math.ceil(characters * self._per_character)
         if self.limits.max_tokens is not None:
             room = min(room, self.limits.max_tokens - self.usage.tokens - prompt)
-            if room < _LEAST_ANSWER:
+            if room < least:
                 raise LimitReached("tokens")
         if self.limits.max_usd is not None and self.prices is not None:
             left = self.limits.max_usd - (self.usage.usd or 0.0) - self.prices.cost(prompt, 0)
             if self.prices.answer:
                 room = min(room, left * _MILLION / self.prices.answer)
-            if (left <= 0 and self.prices != Prices(0, 0)) or room < _LEAST_ANSWER:
+            if (left <= 0 and self.prices != Prices(0, 0)) or room < least:
                 raise LimitReached("usd")
         return int(room)
 

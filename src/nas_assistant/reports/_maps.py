@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -296,19 +297,11 @@ def _grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
 
 
 def _path_graphs(run_dir: Path) -> list[Any]:
-    """Graphs of the user's model and of each model that was the best, in order."""
-    from nas_assistant.assistant import RunDirectory
-    from nas_assistant.graphs import ComputationalGraph
+    """Graphs of the user's model, of what was made from it, and so on to the best."""
+    from nas_assistant.assistant import RunDirectory, read_run
 
     if not (run_dir / "original.json").is_file():
         raise UserError(f"{run_dir}: not the folder of a run of 'nas-assistant improve'")
-    run = RunDirectory(run_dir)
-    try:
-        best = [
-            event["candidate"]["number"]
-            for event in run.events()
-            if event["event"] == "checked" and event["candidate"]["best"]
-        ]
-    finally:
-        run.close()
-    return [ComputationalGraph.load(run_dir / "original.json"), *map(run.read_graph, best)]
+    with closing(RunDirectory(run_dir)) as run:
+        record = read_run(run)
+    return [record.graph(number) for number in record.lineage()]

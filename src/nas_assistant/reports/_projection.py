@@ -62,6 +62,7 @@ def project_vectors(vectors: npt.NDArray[Any], method: Method, seed: int) -> Pro
     """
     if len(vectors) < 5:
         raise UserError(f"a map needs at least 5 networks, not {len(vectors)}")
+    seed %= 2**32  # all that scikit-learn takes
     if method == "pca":
         from sklearn.decomposition import PCA
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nas_assistant.errors import UserError
 from nas_assistant.similarity._reference import Reference
 from nas_assistant.similarity._similarity import Similarity, compare
 from nas_assistant.similarity._statistics import SAMPLES, measure
@@ -79,14 +82,20 @@ class OwnData:
             sandbox: A warm sandbox to use again.
 
         Raises:
-            UserError: The data cannot be read, or has no labelled images.
+            UserError: The data cannot be read, or has no labelled images, or only of one class.
         """
         from nas_assistant.sources import read_samples
 
         reference = Reference.load()
         if data == "cifar10":
             return cls(Similarity({}, 1.0), reference.statistics.classes, Transfer.load())
-        statistics = measure(read_samples(data, count=SAMPLES, sandbox=sandbox))
+        samples = read_samples(data, count=SAMPLES, sandbox=sandbox)
+        if np.count_nonzero(samples.counts) < 2:
+            raise UserError(
+                f"{data}: the {len(samples.labels)} samples that were read are of one class: shuffle them, "
+                "or give arrays or a Dataset, of which samples are drawn at random"
+            )
+        statistics = measure(samples)
         return cls(compare(statistics, reference), statistics.classes, Transfer.load())
 
     def outlook(self, prediction: Prediction) -> Outlook:
