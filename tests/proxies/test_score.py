@@ -8,7 +8,16 @@ import torch
 from torch import nn
 
 from nas_assistant.errors import UserError
-from nas_assistant.proxies import BaseProbe, BaseProxy, FaultKind, Score, make_probe, score, score_probe
+from nas_assistant.proxies import (
+    BaseProbe,
+    BaseProxy,
+    Fault,
+    FaultKind,
+    Score,
+    make_probe,
+    score,
+    score_probe,
+)
 from nas_assistant.proxies.conformance import Modules, minibatch
 
 
@@ -73,17 +82,33 @@ def test_data_of_other_classes_is_told() -> None:
     assert found.fault.message == "the data has class 9, the network 3 logits"
 
 
+class Reader(nn.Module):
+    """Reads tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.act, self.head = nn.Embedding(20, 8), nn.GELU(), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.act(self.embed(x)).mean(dim=1))
+
+
 def test_tokens_have_scores_but_no_input_gradient() -> None:
-    class Reader(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embed, self.act, self.head = nn.Embedding(20, 8), nn.GELU(), nn.Linear(8, 3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(self.act(self.embed(x)).mean(dim=1))
-
     tokens = np.random.default_rng(0).integers(0, 20, (12, 5))
     assert kinds(Reader(), "snip", "naswot", "jacov", inputs=tokens) == [None, None, FaultKind.UNSUPPORTED]
+
+
+def test_tokens_are_made_up_as_such() -> None:
+    names = ["params", "flops", "l2_norm", "synflow", "zen"]
+    found = score(Reader(), proxies=names, input_shape=(5,), tokens=True)
+    assert [one.value is None for one in found] == [False, False, False, True, True]
+    for one in found[3:]:
+        assert one.fault == Fault(FaultKind.UNSUPPORTED, "reads integer tokens")
+
+
+def test_a_long_message_ends_after_a_word() -> None:
+    (found,) = score_probe(make_probe(Modules(), *minibatch()), [Falls(RuntimeError("words " * 99))])
+    assert found.fault is not None and found.fault.message.endswith("words ...")
 
 
 def test_shared_passes_do_not_change_a_score() -> None:

@@ -28,6 +28,11 @@ def make():
     return loader
 
 
+class Data(TensorDataset):
+    def __init__(self, size=6):
+        super().__init__(torch.randn(size, 2, 12, 14), torch.zeros(size))
+
+
 empty = []
 words = ["a", "b"]
 
@@ -45,14 +50,14 @@ def inspect(write: Callable[..., Path], sandbox: Sandbox) -> Callable[[str], Ins
     return inspect
 
 
-@pytest.mark.parametrize("name", ["loader", "data", "make"])
+@pytest.mark.parametrize("name", ["loader", "data", "make", "Data"])
 def test_a_loader_of_a_file(
     write: Callable[..., Path], inspect: Callable[[str], Inspection], name: str
 ) -> None:
     path = write(LOADER, "data.py")
     inspection = inspect(f"{path}:{name}")
     assert inspection.input_shape == (2, 12, 14)
-    assert inspection.notes == (f"data.py:{name}: 2,12,14",)
+    assert inspection.notes == (f"input shape 2,12,14 (from data.py:{name})",)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def test_a_loader_of_a_file(
         ("absent", "data.py defines no 'absent'"),
         ("empty", "yields no batch"),
         ("words", "not a batch of numbers"),
-        ("broken", r"data.py:17: ValueError: no data"),
+        ("broken", r"data.py:22: ValueError: no data"),
     ],
 )
 def test_what_a_file_may_not_yield(
@@ -145,3 +150,9 @@ def test_data_that_is_not_there(inspect: Callable[[str], Inspection], data: str,
 def test_data_and_shape_exclude_each_other(write: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="not both"):
         inspect_model(write(NET), data="digits", input_shape=(1, 8, 8))
+
+
+def test_arrays_are_told_how(write: Callable[..., Path], inspect: Callable[[str], Inspection]) -> None:
+    path = write("x,y\n", "data.csv")
+    with pytest.raises(UserError, match=r"for arrays, name a function that returns \(samples, labels\)"):
+        inspect(str(path))

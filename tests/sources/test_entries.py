@@ -6,6 +6,8 @@ import pytest
 
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import choose_entry, find_entries, parse_entry, read_source
+from nas_assistant.sources._source import parse_source
+from nas_assistant.sources._top_level import training_line
 
 TORCH = "import torch\nfrom torch import nn\n"
 BLOCK = "class Block(nn.Module):\n    def __init__(self, width):\n        self.width = width\n"
@@ -113,6 +115,15 @@ def test_a_block_beside_a_model_is_not_a_second_model() -> None:
     assert chosen(TORCH + "class ResBlock(nn.Module): ...\n") == "ResBlock"
 
 
+def test_no_model_but_one_in_a_module_that_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TORCH + NET)
+    source = "from .net import Net\n"
+    with pytest.raises(
+        ModelError, match=r"__init__.py: no model found: it imports from net.py, which has one"
+    ):
+        choose_entry(source, tmp_path / "__init__.py", find_entries(source, tmp_path / "__init__.py"), None)
+
+
 def test_no_model() -> None:
     with pytest.raises(ModelError, match=r"model.py: no model found"):
         chosen("x = 1\n")
@@ -151,17 +162,69 @@ def test_the_example_is_a_call_of_the_file_itself_where_it_has_one() -> None:
 
 def test_keywords_of_a_factory_and_of_a_parent_are_known() -> None:
     source = TORCH + "class Base(nn.Module):\n  def __init__(self, *, width): ...\n  def forward(s, x): ...\n"
-    with pytest.raises(ModelError, match=r'"Net\(width=1\)"'):
+    with pytest.raises(ModelError, match=r'"Net\(width=32\)"'):
         chosen(source + "class Net(Base): ...\n")
-    with pytest.raises(ModelError, match=r'"build\(1, depth=1\)"'):
+    with pytest.raises(ModelError, match=r'"build\(32, depth=2\)"'):
         chosen(TORCH + "def build(width, *, depth):\n    return nn.Sequential()\n")
 
 
-@pytest.mark.parametrize("name", ["args", "cfg", "config", "opt", "opts", "hparams", "params"])
-def test_a_configuration_is_no_number(name: str) -> None:
+@pytest.mark.parametrize("name", ["args", "cfg", "config", "hp", "block_args", "c1", "params"])
+def test_an_argument_whose_name_tells_nothing_has_no_example(name: str) -> None:
     message = needs(f"self, {name}, num_classes")
     assert f"Net needs arguments: {name}, num_classes; add a function without arguments" in message
     assert "for example" not in message
+
+
+def test_constants_of_the_file_are_written_out_in_the_example() -> None:
+    source = TORCH + "W = 16\nCFG = {'w': W}\nclass Net(nn.Module):\n    def __init__(self, hp, n): ...\n"
+    main = "if __name__ == '__main__':\n    n = 3\n    net = Net({})\n"
+    for call, text in (
+        ("Net(CFG, n)", r"Net\({'w': 16}, 3\)"),
+        ("Net(n=n, hp=CFG)", r"Net\(n=3, hp={'w': 16}\)"),
+        ("Net(**{'hp': CFG, 'n': 4})", r"Net\(hp={'w': 16}, n=4\)"),
+    ):
+        with pytest.raises(ModelError, match=f'--entry "{text}"$'):
+            chosen(source + main.replace("Net({})", call))
+    with pytest.raises(ModelError, match="add a function without arguments"):
+        chosen(source + main.replace("Net({})", "Net(open(CFG), n)"))
+
+
+BLOCKS = """\
+class Squeeze(nn.Module): ...
+class Cat(nn.Module): ...
+class Net(nn.Module):
+  def forward(self, x): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("ATTN = {'se': Squeeze, 'cat': [Cat]}\n", "ATTN['se'](16)"),
+        ("", "globals()['Cat'], globals()['Squeeze']"),
+        ("SPEC = [('Cat', 3), ('Squeeze', 1)]\n", "[eval(name) for name, _ in SPEC]"),
+    ],
+)
+def test_what_a_model_looks_up_is_a_block_of_it(text: str, use: str) -> None:
+    source = TORCH + BLOCKS + f"  def __init__(self):\n    {use}\n" + text
+    assert outermost(source) == ["Net"]
+    assert outermost(source + "__all__ = ['Net', 'Cat', 'Squeeze']\n") == ["Net"]
+
+
+def test_what_is_looked_up_is_a_model_where_nothing_else_is() -> None:
+    source = (
+        TORCH
+        + "class A(nn.Module):\n  def forward(self, x): SHELF\nclass B(A):\n  def forward(self, x): ...\n"
+    )
+    assert outermost(source + "SHELF = [A, B]\n") == ["A", "B"]
+
+
+def test_the_one_that_the_program_builds_is_preferred() -> None:
+    source = TORCH + "class A(nn.Module): ...\nclass B(nn.Module): ...\n"
+    main = "def main():\n    print(B())\nif __name__ == '__main__':\n    main()\n"
+    assert chosen(source + main) == "B"
+    with pytest.raises(ModelError, match="holds 2 models"):
+        chosen(source + main.replace("B()", "A(), B()"))
 
 
 def test_a_building_block_can_be_chosen() -> None:
@@ -214,3 +277,24 @@ def test_read_source(tmp_path: Path) -> None:
         read_source(bad)
     bad.write_bytes(b"\xef\xbb\xbfx = 1\n")
     assert read_source(bad) == "x = 1\n"
+
+
+LOOP = "for _ in range(9):\n    loss(model(x)).backward()\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (LOOP, 3),
+        ("model.fit(x, y)\n", 3),
+        ("with torch.enable_grad():\n    history = model.fit(x, y)\n", 4),
+        ("def step():\n    loss().backward()\ndef train():\n    step()\ntrain()\n", 7),
+        ("def train():\n    loss().backward()\n", None),
+        ("class A:\n    def fit(self):\n        self.fit()\n", None),
+        ("if __name__ == '__main__':\n    model.fit(x, y)\n", None),
+        ("layers = []\nfor width in (8, 16):\n    layers.append(nn.Linear(8, width))\n", None),
+        ("def fit(x): ...\nfit(3)\n", None),
+    ],
+)
+def test_training_at_the_top_level_is_found(text: str, line: int | None) -> None:
+    assert training_line(parse_source(TORCH + text, "model.py")) == line

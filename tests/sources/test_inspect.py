@@ -284,3 +284,129 @@ def test_a_file_sees_no_arguments(write: Callable[..., Path], sandbox: Sandbox) 
 
 def test_the_file_is_not_run_as_main(write: Callable[..., Path], sandbox: Sandbox) -> None:
     inspect_model(write(NET + "if __name__ == '__main__':\n    raise SystemExit(1)\n"), sandbox=sandbox)
+
+
+def package(folder: Path, **files: str) -> Path:
+    """A package ``pkg`` with these modules."""
+    (folder / "pkg").mkdir()
+    for name, text in files.items():
+        (folder / "pkg" / f"{name}.py").write_text(text)
+    return folder / "pkg"
+
+
+def test_a_package_whose_init_has_the_model_too(tmp_path: Path, sandbox: Sandbox) -> None:
+    text = "from .blocks import Flat\nfrom .blocks import WIDTH as OUT\n" + NET.replace("10)", "OUT)")
+    blocks = "from torch.nn import Flatten as Flat\nWIDTH = 10\n"
+    path = package(tmp_path, __init__="from .net import Net\n", blocks=blocks, net=text) / "net.py"
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+    # The package's own import gets the candidate's text as well.
+    candidate = text.replace("OUT)", "7)") + "import pkg\nassert pkg.Net is Net\n"
+    candidate = (
+        candidate.replace("assert", "def test():\n    assert")
+        + "def build():\n    test()\n    return Net()\n"
+    )
+    assert inspect_model(path, source=candidate, entry="build", sandbox=sandbox).output_shape == (7,)
+
+
+def test_an_init_that_fails_is_no_matter_of_a_file_that_does_not_need_it(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    path = package(tmp_path, __init__="import nonsuch_package\n", net=NET) / "net.py"
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+
+
+def test_a_package_can_be_its_own_file(tmp_path: Path, sandbox: Sandbox) -> None:
+    path = package(tmp_path, __init__="from .net import Net\nmodel = Net()\n", net=NET) / "__init__.py"
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+
+
+def test_a_module_beside_it_that_fails_is_named(tmp_path: Path, sandbox: Sandbox) -> None:
+    broken = NET + "\nprint(absent)\n"
+    package(
+        tmp_path, __init__="from .net import Net\n", net=broken, net2="from .net import Net\nmodel = Net()\n"
+    )
+    with pytest.raises(ModelError, match=r"^net.py:13: NameError"):
+        inspect_model(tmp_path / "pkg" / "net2.py", sandbox=sandbox)
+
+
+def test_what_stands_beside_the_file_is_read_and_never_written(
+    write: Callable[..., Path], sandbox: Sandbox
+) -> None:
+    kept = write("10", "sizes.txt")
+    (kept.parent / "runs").mkdir()
+    deep = write("7", "runs/best.txt")
+    writes = """
+import logging, os
+logging.basicConfig(filename="train.log", force=True)
+logging.warning("begun")
+open("sizes.txt", "w").write("11")
+os.makedirs("runs/2", exist_ok=True)
+open("runs/2/log", "w").write("x")
+open("runs/best.txt", "a").write("9")
+"""
+    write("old\n", "train.log")
+    text = (
+        NET.replace("10)", "SIZE)") + "SIZE = int(open('sizes.txt').read() + open('runs/best.txt').read())\n"
+    )
+    path = write(text + writes)
+    assert inspect_model(path, sandbox=sandbox).output_shape == (107,)
+    assert (kept.read_text(), deep.read_text()) == ("10", "7")
+    assert path.with_name("train.log").read_text() == "old\n"
+    assert sorted(item.name for item in deep.parent.iterdir()) == ["best.txt"]
+
+
+LAYOUT = """\
+from torch import nn
+from lib.utils import count
+from src.blocks import Block
+
+
+class Net(Block):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3072, count())
+
+    def forward(self, x):
+        return self.layer(x.flatten(1))
+"""
+
+
+def layout(folder: Path) -> Path:
+    """``src/model.py`` that imports from the root of its repository."""
+    for name, text in {
+        "lib/utils.py": "def count():\n    return 10\n",
+        "lib/secret.txt": "secret",
+        "src/blocks.py": "from torch import nn\nclass Block(nn.Module):\n    def forward(self, x): ...\n",
+        "src/model.py": LAYOUT,
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / "src" / "model.py"
+
+
+def test_a_repository_is_imported_from_the_working_directory(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = layout(tmp_path)
+    with pytest.raises(ModelError, match=r"imports lib.*start nas-assistant in .*, which has it"):
+        inspect_model(path, entry="Net", sandbox=sandbox)
+    monkeypatch.chdir(tmp_path)
+    assert inspect_model(Path("src/model.py"), sandbox=sandbox).output_shape == (10,)
+    relative = LAYOUT.replace("src.blocks", ".blocks")
+    assert inspect_model(Path("src/model.py"), source=relative, sandbox=sandbox).output_shape == (10,)
+    with pytest.raises(ModelError, match="PermissionError"):
+        reads = LAYOUT + "open(__file__.replace('src/model.py', 'lib/secret.txt'))\n"
+        inspect_model(Path("src/model.py"), source=reads, sandbox=sandbox)
+
+
+def test_magics_of_a_notebook_do_nothing(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    text = "get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('pip install x')\n"
+    assert inspect_model(write(NET + text), sandbox=sandbox).output_shape == (10,)
+    asks = "try:\n    get_ipython()\n    model = None\nexcept NameError:\n    model = Net()\n"
+    assert inspect_model(write(NET + asks), entry="model", sandbox=sandbox).output_shape == (10,)
+
+
+def test_training_at_every_build_is_noted(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET + "model = Net()\nmodel(torch.ones(1, 3072)).sum().backward()\n")
+    (note,) = (note for note in inspect_model(path, sandbox=sandbox).notes if "trains" in note)
+    assert note.startswith("model.py:13: ") and note.endswith('put it under if __name__ == "__main__"')

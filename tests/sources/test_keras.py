@@ -85,7 +85,7 @@ def test_a_tensorflow_data_set(write: Callable[..., Path], keras: Sandbox) -> No
     data = write(DATA, "data.py")
     inspection = inspect_model(write(SUBCLASS), data=f"{data}:data", sandbox=keras)
     assert inspection.input_shape == (3, 12, 14)
-    assert inspection.notes[0] == "data.py:data: 3,12,14"
+    assert inspection.notes[0] == "input shape 3,12,14 (from data.py:data)"
 
 
 @pytest.mark.parametrize(

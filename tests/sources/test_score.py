@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas_assistant.sources._inspect import run_model
 from nas_assistant.sources._score import load_minibatch
 
 
@@ -25,3 +26,11 @@ def test_what_a_file_yields_is_taken_as_it_is(tmp_path: Path) -> None:
     data = {"kind": "python", "path": str(path), "name": "pairs", "source": source}
     images, labels = load_minibatch(data, 4, 0, [])
     assert images.shape == (4, 3, 4, 4) and set(images.flat) == {9.0} and set(labels) <= {0, 1}
+
+
+def test_a_model_of_tokens_is_scored_without_data(tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text("from torch import nn\nmodel = nn.Sequential(nn.Embedding(9, 4), nn.Flatten())\n")
+    _, answer = run_model(path, proxies={"names": ["flops", "synflow"], "batch": 4})
+    flops, synflow = answer["proxies"]
+    assert flops["fault"] is None and synflow["fault"]["message"] == "reads integer tokens"

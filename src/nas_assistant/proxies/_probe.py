@@ -152,6 +152,18 @@ class BaseProbe(abc.ABC):
     def close(self) -> None:  # noqa: B027
         """Leave the network as it was; a probe that works on a copy has nothing to do."""
 
+    def check_numbers(self, dtype: object) -> None:
+        """Make sure that the input is one that can change a little.
+
+        Args:
+            dtype: Of the samples, as NumPy or PyTorch has it.
+
+        Raises:
+            ProxyError: It is tokens.
+        """
+        if "float" not in str(dtype):
+            raise ProxyError(FaultKind.UNSUPPORTED, "reads integer tokens")
+
     def unsupported(self, what: str) -> ProxyError:
         """The fault of a question that has no answer in this framework or for this network."""
         return ProxyError(FaultKind.UNSUPPORTED, f"{self.framework}: {what}")

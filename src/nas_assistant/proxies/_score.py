@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ def score(
     proxies: Sequence[str] | None = None,
     seed: int = 0,
     input_shape: tuple[int, ...] | None = None,
+    tokens: bool = False,
 ) -> list[Score]:
     """Score an untrained network with zero-cost proxies.
 
@@ -43,6 +45,7 @@ def score(
         proxies: Names; all by default.
         seed: Of the weights and of everything else random.
         input_shape: Of one sample, where there are no inputs.
+        tokens: Whether a sample is whole numbers then.
 
     Returns:
         A score a proxy, in the order asked for.
@@ -51,7 +54,7 @@ def score(
         UserError: A proxy is unknown, the model is neither, or the shapes do not fit together.
     """
     wanted = [get_proxy(name) for name in (list_proxies() if proxies is None else proxies)]
-    probe = make_probe(model, inputs, labels, seed=seed, input_shape=input_shape)
+    probe = make_probe(model, inputs, labels, seed=seed, input_shape=input_shape, tokens=tokens)
     try:
         return score_probe(probe, wanted)
     finally:
@@ -65,6 +68,7 @@ def make_probe(
     *,
     seed: int = 0,
     input_shape: tuple[int, ...] | None = None,
+    tokens: bool = False,
 ) -> BaseProbe:
     """What asks a network; see :func:`score` for the arguments and errors."""
     if inputs is None and input_shape is None:
@@ -76,11 +80,11 @@ def make_probe(
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
         from nas_assistant.proxies._torch_probe import TorchProbe
 
-        return TorchProbe(model, values, classes, seed, input_shape)
+        return TorchProbe(model, values, classes, seed, input_shape, tokens)
     if "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model):
         from nas_assistant.proxies._keras_probe import KerasProbe
 
-        return KerasProbe(model, values, classes, seed, input_shape)
+        return KerasProbe(model, values, classes, seed, input_shape, tokens)
     raise UserError(f"an object of type {type(model).__name__} is no nn.Module and no keras.Model")
 
 
@@ -145,4 +149,4 @@ def _fault(error: Exception) -> Fault:
 
 def _one_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:_MAX_MESSAGE] if lines else "no message"
+    return textwrap.shorten(lines[0], _MAX_MESSAGE, placeholder=" ...") if lines else "no message"

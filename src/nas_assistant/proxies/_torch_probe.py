@@ -27,6 +27,7 @@ class TorchProbe(BaseProbe):
         labels: Class numbers.
         seed: Of everything random.
         input_shape: Of one sample, where there are no inputs.
+        tokens: Whether a sample is whole numbers then.
 
     Raises:
         UserError: The module cannot be copied.
@@ -41,6 +42,7 @@ class TorchProbe(BaseProbe):
         labels: Array | None,
         seed: int,
         input_shape: tuple[int, ...] | None = None,
+        tokens: bool = False,
     ) -> None:
         super().__init__(inputs, labels, seed)
         try:
@@ -48,7 +50,8 @@ class TorchProbe(BaseProbe):
         except Exception as error:
             raise UserError(f"{type(module).__name__} cannot be copied: {error}") from error
         shape = tuple(input_shape or ())
-        self._x = torch.zeros(BATCH, *shape) if inputs is None else torch.from_numpy(inputs)
+        kind = torch.long if tokens else torch.float32
+        self._x = torch.zeros(BATCH, *shape, dtype=kind) if inputs is None else torch.from_numpy(inputs)
         self._y = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
         initialise(self._module, seed, lambda fan: lambda w: w.uniform_(-(fan**-0.5), fan**-0.5))
         self._module.train()
@@ -76,9 +79,8 @@ class TorchProbe(BaseProbe):
 
     def input_gradients(self) -> Array:
         """From the shared pass."""
+        self.check_numbers(self._x.dtype)
         x, recording = self._pass
-        if not x.requires_grad:
-            raise self.unsupported("an input of whole numbers has no gradient")
         (gradient,) = torch.autograd.grad(recording.logits.sum(), x, retain_graph=True)
         return gradient.reshape(len(gradient), -1).numpy()
 
@@ -102,12 +104,13 @@ class TorchProbe(BaseProbe):
 
     def flows(self) -> list[Array]:
         """One sample of ones, in float64."""
+        self.check_numbers(self._x.dtype)
         module = copy.deepcopy(self._module).double()
         with torch.no_grad():
             for tensor in (*module.parameters(), *module.buffers()):
                 if tensor.is_floating_point():
                     tensor.abs_()
-        x = torch.ones_like(self._x[:1], dtype=torch.float64 if self._x.is_floating_point() else None)
+        x = torch.ones_like(self._x[:1], dtype=torch.float64)
         weights = _weights(module)
         logits = self._run(x, Recorder(normalise=False), module).logits
         gradients = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
@@ -139,8 +142,7 @@ class TorchProbe(BaseProbe):
 
     def _noise(self, count: int) -> list[torch.Tensor]:
         """Gaussian inputs of the shape and layout of the minibatch."""
-        if not self._x.is_floating_point():
-            raise self.unsupported("an input of whole numbers cannot be Gaussian")
+        self.check_numbers(self._x.dtype)
         generator = torch.Generator().manual_seed(self.seed)
         return [torch.empty_like(self._x).normal_(generator=generator) for _ in range(count)]
 

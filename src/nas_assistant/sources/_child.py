@@ -13,6 +13,7 @@ from typing import Any
 
 from nas_assistant.errors import FailureKind
 from nas_assistant.graphs import record_creation
+from nas_assistant.sources._beside import link_beside
 from nas_assistant.sources._load import JobFailure, describe, load_module, make_object
 from nas_assistant.sources._timing import prepare
 
@@ -27,8 +28,8 @@ def answer(
     Args:
         job: ``path``, ``source``, ``entry``, ``input_shape`` or None, ``data`` or None, ``seed``, ``train``,
             ``limits``; with ``time``, the forward pass is timed. With a ``count``, that many samples of the
-            data are read and no model is built. With a ``task``, the name of a module of this package, its
-            ``run`` does the work.
+            data are read and no model is built. From ``root``, if any, the file may import too. With a
+            ``task``, the name of a module of this package, its ``run`` does the work.
         features: How far this process is locked down.
         tell: Hands something to the parent before the answer.
 
@@ -39,6 +40,8 @@ def answer(
     tempfile.tempdir = None
     path = Path(job["path"])
     try:
+        if path.suffix == ".py":
+            link_beside(path, Path.cwd())
         if "task" in job:
             result = importlib.import_module(job["task"]).run(job, tell)
         else:
@@ -66,6 +69,8 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
 
         return samples_answer(job)
     prepare(job)
+    if job.get("root"):
+        sys.path.insert(0, job["root"])
     with record_creation():
         module = load_module(path, job["source"])
         model = make_object(module, job["entry"])

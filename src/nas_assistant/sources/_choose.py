@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
-from nas_assistant.sources._entries import Entry, framework_of
+from nas_assistant.sources._entries import Entry, find_entries, framework_of
+from nas_assistant.sources._literals import Literals
 from nas_assistant.sources._names import Names
-from nas_assistant.sources._source import parse_source
+from nas_assistant.sources._source import parse_source, read_source
 
 _EXAMPLES = (
     ("in_shape", "(1, 3, 32, 32)"),
@@ -23,9 +25,19 @@ _EXAMPLES = (
     ("image_size", "32"),
     ("img_size", "32"),
     ("patch_size", "4"),
+    ("kernel_size", "3"),
+    ("stride", "1"),
+    ("dropout", "0.1"),
+    ("width", "32"),
+    ("dim", "64"),
+    ("embed_dim", "64"),
+    ("hidden_dim", "64"),
+    ("hidden_size", "64"),
+    ("depth", "2"),
+    ("num_layers", "2"),
+    ("vocab_size", "1000"),
 )
-_CONFIGURATIONS = frozenset({"args", "cfg", "conf", "config", "opt", "opts", "hparams", "params"})
-
+_MAX_EXAMPLE = 200
 
 # What is called a block is none of several models; alone in its file it is one.
 _BLOCK_NAME = re.compile(
@@ -93,19 +105,50 @@ def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: 
         outer = list(entries)
     outer = [entry for entry in outer if not _BLOCK_NAME.search(entry.name)] or outer
     if len(outer) > 1:
+        outer = _built_by_main(source, path, outer) or outer
+    if len(outer) > 1:
         listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in outer)
         raise _error(
             f"{Path(path).name} holds {len(outer)} models: {listed}; choose one with --entry NAME", None
         )
     if not outer:
-        raise _error(
-            f"{Path(path).name}: no model found: needs an nn.Module or keras.Model class or instance, "
-            "or a function that returns one",
-            None,
-        )
+        raise _no_model(source, path)
     if outer[0].required_arguments:
         raise _needs_arguments(source, path, outer[0])
     return outer[0]
+
+
+def _built_by_main(source: str, path: str | Path, entries: Sequence[Entry]) -> list[Entry]:
+    """The one entry that the file builds when it is run as a program, or none."""
+    tree = parse_source(source, path)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    called: set[str] = set()
+    waiting: list[ast.AST] = [
+        node for node in tree.body if isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
+    ]
+    while waiting:
+        for part in ast.walk(waiting.pop()):
+            name = part.func.id if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) else None
+            if name and name not in called:
+                called.add(name)
+                if name in functions and all(name != entry.name for entry in entries):
+                    waiting.append(functions[name])
+    built = [entry for entry in entries if entry.name in called]
+    return built if len(built) == 1 else []
+
+
+def _no_model(source: str, path: str | Path) -> ModelError:
+    folder = Path(path).resolve().parent
+    for _, _, other in Names(parse_source(source, path), folder).siblings():
+        with contextlib.suppress(UserError):
+            if any(entry.outermost for entry in find_entries(read_source(other), other)):
+                shown = other.relative_to(folder) if other.is_relative_to(folder) else other
+                message = (
+                    f"{Path(path).name}: no model found: it imports from {shown}, which has one: name that"
+                )
+                return _error(message, None)
+    message = "needs an nn.Module or keras.Model class or instance, or a function that returns one"
+    return _error(f"{Path(path).name}: no model found: {message}", None)
 
 
 def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryCall) -> Entry:
@@ -127,46 +170,52 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
 
 def _needs_arguments(source: str, path: str | Path, entry: Entry) -> ModelError:
     listed = ", ".join(entry.required_arguments)
-    own = _own_call(source, path, entry)
-    remedy = f'give them with --entry, for example --entry "{own or _example_call(entry)}"'
-    if not own and _CONFIGURATIONS.intersection(entry.required_arguments):  # no literal has its attributes
-        remedy = "add a function without arguments that returns the model, and name it with --entry"
+    example = _own_call(source, path, entry) or _example_call(entry)
+    remedy = "add a function without arguments that returns the model, and name it with --entry"
+    if example:
+        remedy = f'give them with --entry, for example --entry "{example}"'
     place = f"{Path(path).name}:{entry.line}"
     return _error(f"{place}: {entry.name} needs arguments: {listed}; {remedy}", entry.line)
 
 
 def _own_call(source: str, path: str | Path, entry: Entry) -> str | None:
-    """The first call of an entry in its own file that ``--entry`` can repeat."""
-    for node in ast.walk(parse_source(source, path)):
+    """The first call of an entry in its own file that ``--entry`` can repeat, with the file's constants."""
+    tree = parse_source(source, path)
+    literals = Literals(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == entry.name:
-            text = ast.unparse(node)
+            text = ast.unparse(literals.of(node))
             try:
                 call = parse_entry(text)
             except UserError:
                 continue
-            if len(call.arguments) + len(call.keywords) >= len(entry.required_arguments) and '"' not in text:
+            enough = len(call.arguments) + len(call.keywords) >= len(entry.required_arguments)
+            if enough and '"' not in text and len(text) <= _MAX_EXAMPLE:
                 return text
     return None
 
 
-def _example_call(entry: Entry) -> str:
-    values = (
-        f"{name}={_example(name)}" if name in entry.keyword_only else _example(name)
-        for name in entry.required_arguments
-    )
+def _example_call(entry: Entry) -> str | None:
+    """A call with likely values, or None where the name of an argument tells nothing of it."""
+    values = []
+    for name in entry.required_arguments:
+        value = _example(name)
+        if value is None:
+            return None
+        values.append(f"{name}={value}" if name in entry.keyword_only else value)
     return f"{entry.name}({', '.join(values)})"
 
 
-def _example(argument: str) -> str:
+def _example(argument: str) -> str | None:
     exact = dict(_EXAMPLES)
     if argument in exact:
         return exact[argument]
     lower = argument.lower()
-    if "class" in lower or "out" in lower:
+    if "class" in lower or {"out", "output", "outputs"} & {*lower.split("_")}:
         return "10"
-    if "in_" in lower or "channel" in lower:
+    if lower.startswith("in_") or "channel" in lower:
         return "3"
-    return "1"
+    return None
 
 
 def _error(message: str, line: int | None) -> ModelError:

@@ -150,12 +150,15 @@ def decode(path: Path, name: PurePosixPath, content: bytes) -> np.ndarray[Any, A
 def _python(data: dict[str, Any], notes: list[str]) -> Example:
     path, name = Path(data["path"]), data["name"]
     batch = with_object(data, lambda value: _first_batch(value, path, name))
-    notes.append(f"{path.name}:{name}: {shape_text(batch.channels_first().shape[1:])}")
+    shape = shape_text(batch.channels_first().shape[1:])
+    notes.append(f"input shape {shape} (from {path.name}:{name})")
     return batch
 
 
 def _is_maker(value: Any) -> bool:
-    """Whether a value is a function that makes the data rather than the data."""
+    """Whether a value is a function or a class that makes the data rather than the data."""
+    if isinstance(value, type):
+        return True
     return callable(value) and not hasattr(value, "__iter__") and not hasattr(value, "__getitem__")
 
 

@@ -254,7 +254,23 @@ class _Module:
         for instance in self.instances:
             blocks |= self._blocks_of_call([self.names.assigned[instance][0]])
         blocks |= {name for name in self.functions if name.startswith("_")}
-        return blocks
+        models = {*self.classes, *self.functions, *self.instances} - blocks
+        looked_up = self._looked_up() & models
+        return blocks if looked_up == models else blocks | looked_up
+
+    def _looked_up(self) -> set[str]:
+        """What the classes may reach through a collection of the module, or by a string with its name."""
+        used = set(_loaded(self.names.classes[name] for name in self.classes))
+        collections = (ast.Dict, ast.List, ast.Tuple)
+        shelves = [value for name, (value, _) in self.names.assigned.items() if name in used]
+        found = set(_loaded(value for value in shelves if isinstance(value, collections)))
+        if used & {"globals", "eval"}:
+            # __all__ names what the module is for, not what it is made of.
+            listed, _ = self.names.assigned.get("__all__", (None, 0))
+            skipped = {id(part) for part in ast.walk(listed)} if listed else set()
+            parts = (part for part in ast.walk(self.names.tree) if id(part) not in skipped)
+            found |= {p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)}
+        return found
 
     def _is_abstract(self, name: str) -> bool:
         if name not in self.classes:

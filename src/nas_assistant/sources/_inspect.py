@@ -16,12 +16,15 @@ from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._load import UNDER_MAIN
 from nas_assistant.sources._resolve_data import resolve_data
+from nas_assistant.sources._roots import importable_files, working_root
 from nas_assistant.sources._sandbox import Sandbox
-from nas_assistant.sources._source import read_source
+from nas_assistant.sources._source import parse_source, read_source
+from nas_assistant.sources._top_level import training_line
 from nas_assistant.sources._watch import Outcome
 
 _MAX_MESSAGE = 1000
 _MAX_NOTES = 20
+_UNDER = 'under if __name__ == "__main__"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,12 @@ def run_model(
         source = read_source(path)
     entries = find_entries(source, path)
     chosen = choose_entry(source, path, entries, entry)
-    framework = chosen.framework
+    framework, notes = chosen.framework, list[str]()
+    if line := training_line(parse_source(source, path)):
+        notes.append(f"{path.name}:{line}: this trains a model at every build: put it {_UNDER}")
     resolved = resolve_data(data, input_shape)
-    folder = path.resolve().parent
+    folder, root = path.resolve().parent, working_root(path.resolve())
+    above = importable_files(root, path.resolve()) if root else ()
     place = {"path": str(path.resolve()), "entry": entry or chosen.name}
     if time is not None and time["reference"] is not None:
         time = time | {"reference": place | {"source": time["reference"]}}
@@ -144,8 +150,11 @@ def run_model(
         "onnx": onnx,
         "time": time,
         "proxies": proxies,
-        "readable": [str(item) for item in (*_visible(folder), *resolved.readable)],
-        "listable": [str(_package_root(folder)), *(str(item) for item in resolved.listable)],
+        "root": root and str(root),
+        "readable": [str(item) for item in (*_visible(folder), *resolved.readable, *above)],
+        "listable": [
+            str(item) for item in (_package_root(folder), *([root] if root else ()), *resolved.listable)
+        ],
     }
     if sandbox is not None and sandbox.framework == framework:
         outcome = sandbox.run(job, limits)
@@ -155,7 +164,7 @@ def run_model(
         with Sandbox(framework, limits) as own:
             outcome = own.run(job)
     result = job_result(outcome, path, limits)
-    return _inspection(result, entry or chosen.name, chosen, resolved.notes, path), result
+    return _inspection(result, entry or chosen.name, chosen, (*notes, *resolved.notes), path), result
 
 
 def _inspection(

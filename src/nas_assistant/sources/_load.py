@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import linecache
 import re
 import sys
+import sysconfig
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +44,98 @@ def load_module(path: Path, source: str) -> types.ModuleType:
 
     Files beside it can be imported, and by relative imports where it is part of a package.
     """
-    name, root = path.stem, path.parent
-    package = ""
-    while (root / "__init__.py").is_file() and root.parent != root and root.name.isidentifier():
-        package = f"{root.name}.{package}" if package else root.name
-        root = root.parent
+    root, package = _package(path, source)
     for folder in dict.fromkeys((str(root), str(path.parent))):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    full = f"{package}.{name}" if package else name
-    if not name.isidentifier() or full in sys.modules:
+    sys.argv[:] = [str(path)]
+    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
+    code = compile(source, str(path), "exec", dont_inherit=True)
+    full = f"{package}.{path.stem}" if package else path.stem
+    inside = package if path.stem == "__init__" else full
+    if inside not in sys.modules and _is_free(package, root) and _imports_from(source, package):
+        # The package's own __init__ runs first, and may import the model: it must get this text, not half of
+        # a module.
+        sys.meta_path.insert(0, _Given(inside, path, lambda module: _run(code, module, source)))
+        return importlib.import_module(inside)
+    if not path.stem.isidentifier() or full in sys.modules:
         full = f"nas_assistant_user_{re.sub(r'[^0-9a-zA-Z_]', '_', full)}"
     module = types.ModuleType(full)
     module.__file__ = str(path)
     module.__package__ = package or None
     sys.modules[full] = module
-    sys.argv[:] = [str(path)]
-    linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
-    exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+    _run(code, module, source)
     return module
+
+
+def _package(path: Path, source: str) -> tuple[Path, str]:
+    """The folder that a file is imported from, and its package: by ``__init__.py``, or as its imports say."""
+    root, package = path.parent, ""
+    while (root / "__init__.py").is_file() and root.parent != root and root.name.isidentifier():
+        package = f"{root.name}.{package}" if package else root.name
+        root = root.parent
+    if package:
+        return root, package
+    for folder in (Path(folder) for folder in sys.path if folder):
+        inner = path.parent.relative_to(folder).parts if path.is_relative_to(folder) else ()
+        package = ".".join(inner)
+        named = inner and package.replace(".", "_").isidentifier()
+        if named and _is_free(package, folder) and _imports_from(source, package):
+            return folder, package
+    return root, ""
+
+
+def _is_free(package: str, root: Path) -> bool:
+    """Whether the name of a package can stand for its folder: nothing else, such as a library, has it."""
+    top = package.partition(".")[0]
+    return bool(top) and (
+        top not in sys.modules or str(root / top) in list(getattr(sys.modules[top], "__path__", ()))
+    )
+
+
+def _imports_from(source: str, package: str) -> bool:
+    """Whether a file's text imports from its own package, so that it only works as a part of it."""
+    top = package.partition(".")[0]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).partition(".")[0] == top):
+            return True
+        if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == top for alias in node.names):
+            return True
+    return False
+
+
+class _Given(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds one module, in a text that need not be that of its file."""
+
+    def __init__(self, name: str, path: Path, run: Callable[[types.ModuleType], None]) -> None:
+        self._name, self._path, self._execute = name, path, run
+
+    def find_spec(
+        self, fullname: str, path: object, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        folders = [str(self._path.parent)] if self._path.stem == "__init__" else None
+        return importlib.util.spec_from_file_location(
+            fullname, self._path, loader=self, submodule_search_locations=folders
+        )
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        self._execute(module)
+
+
+class _Notebook:
+    """Stands for IPython's shell in a file that was exported from a notebook: its magics do nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments, **options: None
+
+
+def _run(code: types.CodeType, module: types.ModuleType, source: str) -> None:
+    # Not where a file merely asks whether it is a notebook.
+    if re.search(r"get_ipython\(\)\s*\.\s*(run_|system|magic|getoutput)", source):
+        module.__dict__["get_ipython"] = _Notebook
+    exec(code, module.__dict__)
 
 
 def make_object(module: types.ModuleType, entry: str) -> Any:
@@ -92,17 +172,39 @@ def user_line(error: BaseException, path: Path) -> int | None:
     return found
 
 
+def imported_place(error: BaseException, path: Path) -> str | None:
+    """Where an error lies in another file of the user's that fails while it is imported, as ``net.py:6``."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        if file == str(path):
+            found = None
+        elif _is_users(file) and (name == "<module>" or (found and file == found[0])):
+            found = file, line
+    return found and f"{Path(found[0]).name}:{found[1]}"
+
+
+def _is_users(file: str) -> bool:
+    ours = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
+    return (
+        file.endswith(".py")
+        and not {"site-packages", "dist-packages"} & {*Path(file).parts}
+        and not file.startswith(ours)
+    )
+
+
 def describe(error: BaseException, path: Path, limit: str) -> Failure:
     """The typed failure for an exception that the user's code let out while its model was made."""
     if isinstance(error, JobFailure):
         return error.failure
     line = user_line(error, path)
-    place = f"{path.name}:{line}" if line else path.name
+    place = imported_place(error, path) or (f"{path.name}:{line}" if line else path.name)
     text, kind = f"{type(error).__name__}: {one_line(error)}".rstrip(": "), FailureKind.IMPORT
     if out_of_memory(error):
         return Failure(FailureKind.TIMEOUT, f"{place}: needs more memory than the limit of {limit}", line)
     if isinstance(error, ModuleNotFoundError):
-        text = f"imports {error.name}, which is neither installed nor beside the file; {_IMPORT_REMEDY}"
+        remedy = _import_remedy(error, path)
+        text = f"imports {error.name}, which is neither installed nor beside the file; {remedy}"
     elif isinstance(error, SyntaxError):
         kind, text = FailureKind.PARSE, f"syntax error: {error.msg}"
         if error.filename and error.filename != str(path):
@@ -116,6 +218,14 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
     if isinstance(error, OSError) and _while_imported(error, path):
         text += f"; {UNDER_MAIN}"
     return Failure(kind, f"{place}: {text}", line)
+
+
+def _import_remedy(error: ModuleNotFoundError, path: Path) -> str:
+    top = str(error.name).partition(".")[0]
+    for folder in path.parents[1:]:
+        if (folder / top).is_dir() or (folder / f"{top}.py").is_file():
+            return f"start nas-assistant in {folder}, which has it"
+    return _IMPORT_REMEDY
 
 
 def _while_imported(error: BaseException, path: Path) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from nas_assistant.sources._roots import working_root
 
 _GUARDS = ("__main__", "TYPE_CHECKING")
 _SPELLINGS = (
@@ -91,14 +93,16 @@ class Names:
         """Imports from files beside this one: (local name, name in the sibling or None, file)."""
         if self.folder is None:
             return
+        root = working_root(self.folder / "__init__.py")
+        folders = (self.folder, root) if root else (self.folder,)
         for local, origin in self.origins.items():
             module, _, name = origin.lstrip(".").rpartition(".")
             for dotted, inner in ((module, name), (origin.lstrip("."), None)):
-                if dotted and (path := _module_file(self.folder, dotted)):
+                if dotted and (path := _module_file(folders, dotted)):
                     yield local, inner, path
                     break
         for star in self.stars:
-            if path := _module_file(self.folder, star.lstrip(".")):
+            if path := _module_file(folders, star.lstrip(".")):
                 yield "*", None, path
 
     def _note(self, node: ast.stmt) -> None:
@@ -156,12 +160,12 @@ def _one_spelling(name: str) -> str:
     return name
 
 
-def _module_file(folder: Path, dotted: str) -> Path | None:
+def _module_file(folders: Iterable[Path], dotted: str) -> Path | None:
     parts = dotted.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
-    base = folder.joinpath(*parts)
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
+    for base in (folder.joinpath(*parts) for folder in folders):
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
     return None

@@ -98,7 +98,10 @@ def _images(path: Path, data: str) -> ResolvedData:
     if path.suffix == ".py":
         raise UserError(f"--data {data}: name what the file yields, as in {data}:train_loader")
     if path.exists():
-        raise UserError(f"--data {data}: not a folder of images, a zip of one, or file.py:name")
+        raise UserError(
+            f"--data {data}: not a folder of images, a zip of one, or file.py:name; "
+            "for arrays, name a function that returns (samples, labels): loader.py:load"
+        )
     raise UserError(
         f"--data {data}: no such file or folder; give file.py:name, a folder of images, a zip of one, "
         "cifar10 or digits"

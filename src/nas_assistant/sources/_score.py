@@ -55,7 +55,9 @@ def score_model(
         inputs = inputs.astype(np.int64) if tokens else inputs
     names, seed = asked["names"], job["seed"]
     try:
-        scores = score(model, inputs, labels, proxies=names, seed=seed, input_shape=input_shape)
+        scores = score(
+            model, inputs, labels, proxies=names, seed=seed, input_shape=input_shape, tokens=tokens
+        )
     except UserError as error:
         raise JobFailure(FailureKind.SHAPE, f"{Path(job['path']).name}: {error}") from error
     return [found.to_json() for found in scores]
