@@ -153,6 +153,7 @@ def test_what_is_too_slow_does_not_become_the_best(model: Path, predictor: Predi
 
 def test_too_much_memory(model: Path, predictor: Predictor) -> None:
     options: dict[str, Any] = {"proposals_per_iteration": 1, "max_iterations": 1, "run_dir": "run"}
+    options["max_flops"] = None
     wider = _swap("nn.Conv2d(3, 8, 3, padding=1)", "nn.Conv2d(3, 8, 3, padding=9)")
     result = improve(model, predictor=predictor, max_memory="+10%", generator=Scripted([wider]), **options)
     failure = result.history[0].failure

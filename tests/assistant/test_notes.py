@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nas_assistant.assistant import Options
-from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, scope_notes
+from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, idle_notes, scope_notes
+from nas_assistant.errors import Failure, FailureKind
 from nas_assistant.graphs import ComputationalGraph, GraphBuilder, Location, Operation, WeightedNode
 
 
@@ -21,6 +22,19 @@ def test_a_much_larger_model_is_told() -> None:
     assert note.startswith("the better model has 19.6 times the FLOPs of yours; --max-flops +10% looks for")
     assert not growth_notes((1_000, 2_000), (10, 40), Options(max_params="3000", max_flops="50"))
     assert not growth_notes((0, 100), (0, 0), Options())
+
+
+def test_a_run_without_candidates_tells_why() -> None:
+    assert not idle_notes("mutate", 0, None)
+    (note,) = idle_notes("mutate", 3, None)
+    assert note.startswith("generator mutate found nothing to change in this file within the limits")
+    (note,) = idle_notes(
+        "mutate", 3, Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
+    )
+    assert (
+        note == "your model has 9 parameters, more than the limit of 5, and no change was found that comes "
+        "within it"
+    )
 
 
 def test_layers_of_other_files_are_told() -> None:

@@ -138,6 +138,19 @@ def test_what_a_resumed_run_refuses(model: Path, predictor: Predictor) -> None:
         _resume(model, predictor)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["best.py", "original.py", "config.json"])
+def test_files_that_are_no_run_s_are_never_replaced(
+    model: Path, predictor: Predictor, name: str, resume: bool
+) -> None:
+    own = model.with_name(name)
+    own.write_text('{"width": 16}')
+    with pytest.raises(UserError, match=rf"holds files that a run would replace \({name}\): name another"):
+        _resume(model, predictor, resume=resume, run_dir=model.parent)
+    assert own.read_text() == '{"width": 16}'
+    assert not (model.parent / "events.jsonl").exists()
+
+
 def test_nothing_to_resume_begins_anew(model: Path, predictor: Predictor, whole: Result) -> None:
     result = _resume(model, predictor, **OPTIONS)
     assert any("no run to resume" in note for note in result.notes)

@@ -56,7 +56,7 @@ def test_improve_prints_json_alone_on_stdout(model: Path, checkpoint: Path, run:
 def test_nothing_better_is_exit_code_1(model: Path, checkpoint: Path, run: Run) -> None:
     options = ("--checkpoint", checkpoint, "--threshold", "0.1", "--run-dir", "run")
     result = run("improve", model, *options)
-    assert result.exit_code == 1 and "Nothing better found" in result.stdout
+    assert result.exit_code == 1 and "Your model passes the target itself" in result.stdout
     assert not Path("run/best.py").exists()
 
 

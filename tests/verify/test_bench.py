@@ -216,6 +216,19 @@ def test_a_model_beside_the_data_cannot_read_them(
         bench.train(subject, 0)
 
 
+def test_a_model_may_import_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write, shared_sandbox: Sandbox
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "sizes.py").write_text("WIDTH = 4\n")
+    path = write().rename(tmp_path / "src" / "model.py")
+    path.write_text("from src.sizes import WIDTH\n" + path.read_text())
+    subject = read_subject(path, data="digits", sandbox=shared_sandbox)
+    with Bench(tmp_path / "run", "digits", replace(RECIPE, epochs=1)) as bench:
+        assert len(bench.train(subject, 0)) == 1
+
+
 def test_what_a_job_tells_is_scored_here() -> None:
     answers = np.array([1, 2, 3, 0])
     told = {"epoch": 1, "loss": None, "classes": [1, 2, -1, 3], "seconds": 0.1, "accuracy": 1.0}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.assistant._check import Checker
-from nas_assistant.assistant._constraints import make_constraints
+from nas_assistant.assistant._constraints import constraint_failure, make_constraints
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._evidence import Jury, Shortlist
 from nas_assistant.assistant._files import replace_json, replace_text
@@ -31,6 +31,7 @@ from nas_assistant.assistant._run import (
     RESULT,
     SOURCE,
     RunDirectory,
+    check_free,
     holds_run,
     latest_run_path,
     new_run_path,
@@ -224,13 +225,14 @@ def _choose_run(
         folder = folder or new_run_path(path)
         if holds_run(folder):
             raise UserError(f"{folder}: holds a run already: give --resume to go on, or another --run-dir")
+        check_free(folder)
         return folder, options, ()
     folder = folder or latest_run_path(path)
-    config = read_config(folder) if folder is not None else None
-    if folder is None or config is None:
-        place = folder or new_run_path(path)
+    if folder is None or not holds_run(folder):
+        check_free(place := folder or new_run_path(path))
         return place, options, (f"{place}: no run to resume, a new one begins",)
-    if config.get("source_sha256") != _digest(text):
+    config = read_config(folder)
+    if config is None or config.get("source_sha256") != _digest(text):
         raise UserError(
             f"{path}: not the file that the run in {folder} began with: put it back, or start anew without "
             "--resume"
@@ -313,7 +315,9 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
-    idle = idle_notes(search.options.generator, search.ledger.iterations, len(search.ledger.history))
+    asked = search.ledger.iterations if not search.ledger.history else 0
+    broken = constraint_failure(original.graph, original.graph, search.checker.constraints)
+    idle = idle_notes(search.options.generator, asked, broken)
     elsewhere = elsewhere_notes(original.graph, search.checker.path)
     notes = (*notes, *original.notes, *scope_notes(original.graph), *elsewhere, *idle)
     if jury is not None and shortlist is None and search.best.number:

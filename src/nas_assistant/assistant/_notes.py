@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas_assistant.assistant._options import MAX_GROWTH, Options
+from nas_assistant.errors import Failure
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.sources import shape_text
 
@@ -71,11 +72,20 @@ def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], options: O
     return (f"the better model has {told} of yours; {remedy} {look} for one of the same size",)
 
 
-def idle_notes(generator: str, iterations: int, candidates: int) -> tuple[str, ...]:
-    """What to do when a run had nothing to check."""
-    if not iterations or candidates:
+def idle_notes(generator: str, asked: int, broken: Failure | None) -> tuple[str, ...]:
+    """What to do when a run had nothing to check.
+
+    Args:
+        generator: Who was asked.
+        asked: How often, in vain.
+        broken: The limit that the user's own model is over.
+    """
+    if not asked:
         return ()
+    if broken is not None:
+        return (f"your model has {broken.message}, and no change was found that comes within it",)
     return (
-        f"generator {generator} found nothing to change in this file: a language model may, with --generator "
-        "openai or llama_cpp",
+        f"generator {generator} found nothing to change in this file within the limits of the run: a "
+        "language model may, with --generator openai or llama_cpp; --max-params none and --max-flops none "
+        "lift them",
     )

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_assistant.assistant._constraints import parse_latency, parse_limit, parse_memory
 from nas_assistant.costs import parse_objectives
 from nas_assistant.errors import UserError
 from nas_assistant.evidence import KINDS, PREDICTOR
@@ -120,6 +121,10 @@ class Options:
             raise UserError(f"--search {self.search}: choose one of {', '.join(SEARCHES)}")
         if not 0 <= self.seed < 2**64:
             raise UserError(f"--seed {self.seed}: at least 0 and less than 2**64")
+        parse_limit(self.max_params, 1, "--max-params")
+        parse_limit(self.max_flops, 1, "--max-flops")
+        parse_memory(self.max_memory, 1)
+        parse_latency(self.max_latency, 1.0)
         if not (self.familiarity_margin >= 0 and math.isfinite(self.familiarity_margin)):
             raise UserError(f"--familiarity-margin {self.familiarity_margin:g}: at least 0")
 

@@ -19,6 +19,8 @@ from nas_assistant.graphs import ComputationalGraph
 CONFIG, EVENTS, RESULT, BEST, BEST_DIFF = "config.json", "events.jsonl", "result.json", "best.py", "best.diff"
 ORIGINAL, SOURCE, REPORT = "original.json", "original.py", "report.html"
 ROOT = Path("nas-runs")
+_FILES = (CONFIG, RESULT, BEST, BEST_DIFF, ORIGINAL, SOURCE, REPORT, "candidates")
+_SOURCE_DIGEST = "source_sha256"  # what other folders' configurations do not have
 
 
 class RunDirectory:
@@ -182,7 +184,20 @@ def read_config(path: Path) -> dict[str, Any] | None:
 def holds_run(path: Path) -> bool:
     """Whether a run began in a folder; one that failed before its first step leaves no event."""
     events = path / EVENTS
-    return (path / CONFIG).exists() or (events.exists() and events.stat().st_size > 0)
+    return _SOURCE_DIGEST in (read_config(path) or {}) or (events.exists() and events.stat().st_size > 0)
+
+
+def check_free(path: Path) -> None:
+    """See that a folder without a run holds nothing that one would replace.
+
+    Raises:
+        UserError: It does.
+    """
+    taken = [name for name in _FILES if (path / name).exists()]
+    if taken:
+        raise UserError(
+            f"{path}: holds files that a run would replace ({', '.join(taken)}): name another --run-dir"
+        )
 
 
 def new_run_path(model: Path) -> Path:

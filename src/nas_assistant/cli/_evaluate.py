@@ -30,7 +30,9 @@ def evaluate(
         str | None, typer.Option(help="Checkpoint folder or name; the shipped one by default.")
     ] = None,
     networks: Annotated[int, typer.Option(help="Unseen networks to draw at random; 0 for all.")] = 2_000,
-    seed: Annotated[int, typer.Option(help="Seed of the draw, of the random row and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the draw, of the random row and of the bootstrap.")
+    ] = 0,
     resamples: Annotated[
         int, typer.Option(min=0, help="Of the bootstrap, for 90 % intervals; 0 for none.")
     ] = 1_000,

@@ -285,7 +285,9 @@ def _print_result(result: Result) -> None:
         _print_shortlist(result.shortlist)
     if not result.improved:
         accuracy = result.original_prediction.accuracy
-        typer.echo(f"Nothing better found: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
+        passed = accuracy >= result.target
+        told = "Your model passes the target itself" if passed else "Nothing better found"
+        typer.echo(f"{told}: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
         return
     shown = table("", "before", "after", right=("before", "after"))
     before, after = result.original_prediction, result.prediction

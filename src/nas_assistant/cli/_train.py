@@ -39,7 +39,7 @@ def train(
     held_out: Annotated[int, typer.Option(help="Networks of a family that no step sees.")] = 500,
     encoder_steps: Annotated[int, typer.Option(help="Steps without labels.")] = 100,
     supervised_steps: Annotated[int, typer.Option(help="Steps of fine-tuning the encoder on labels.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     data_root: DataRoot = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Folder of the graph cache.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that extract graphs.")] = None,

@@ -22,6 +22,7 @@ from nas_assistant.sources import Limits, Outcome, Sandbox
 from nas_assistant.sources._inspect import _package_root, _visible, job_result
 from nas_assistant.sources._limits import GIB
 from nas_assistant.sources._resolve_data import ResolvedData, resolve_data
+from nas_assistant.sources._roots import importable_files, working_root
 from nas_assistant.verify._messages import unpack
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._subject import Subject
@@ -234,6 +235,7 @@ class Bench:
         answers = load_file(self.folder / _ANSWERS)["val_y"]
         facts = (read_config(self.folder) or {})["samples"]
         path = subject.path.resolve()
+        root = working_root(path)
         samples = self.folder / _SAMPLES
         readable: Sequence[Path] = (*self._beside(path), samples, *((state,) if state else ()))
         job = {
@@ -247,8 +249,9 @@ class Bench:
             "classes": facts["classes"],
             "samples": str(samples.resolve()),
             "state": str(state.resolve()) if state else None,
+            "root": root and str(root),
             "readable": [str(item.resolve()) for item in readable],
-            "listable": [str(_package_root(path.parent))],
+            "listable": [str(folder) for folder in (_package_root(path.parent), root) if folder],
         }
 
         def heard(message: bytes) -> None:
@@ -277,7 +280,9 @@ class Bench:
         closed = [self.folder.resolve()]
         if data["kind"] in ("folder", "zip"):
             closed.append(Path(data["path"]))
-        beside = [item.resolve() for item in _visible(path.parent)]
+        root = working_root(path)
+        above = importable_files(root, path) if root else ()
+        beside = [item.resolve() for item in (*_visible(path.parent), *above)]
         return [path, *(item for item in beside if not any(_exposes(item, one) for one in closed))]
 
     def _tell(self, step: Step) -> None:

@@ -53,6 +53,8 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
     path, recipe, seed = Path(job["path"]), job["recipe"], int(job["seed"])
     samples = Samples.read(Path(job["samples"]))
     _seed(seed)
+    if job["root"]:
+        sys.path.insert(0, job["root"])
     trainee = _trainee(make_object(load_module(path, job["source"]), job["entry"]), job, samples)
     done = 0
     if job["state"]:
