@@ -49,6 +49,34 @@ def test_a_change_of_what_was_put_in_is_told_at_the_line_above() -> None:
     assert told == ("insert n (line 2)", "widen n (line 2)", "as it likes")
 
 
+def test_steps_at_one_place_are_one() -> None:
+    steps = [
+        ("Conv(8)", "Conv(16)"),
+        ("Conv(16)", "Conv(24)"),
+        ("Dense(10)", "Dense(12)"),
+        ("Dense(12)", "Dense(10)"),
+    ]
+    told = (
+        "widen a (line 1): 8 -> 16: helps",
+        "widen a (line 1): 16 -> 24: helps more",
+        "widen d (line 7): 10 -> 12",
+        "widen d (line 7): 12 -> 10",
+    )
+    sources = [FILE]
+    for step in steps:
+        sources.append(_with(sources[-1], step))
+    history = [(source, (line,)) for source, line in zip(sources, told, strict=False)]
+    assert changes_left(history, sources[-1]) == ("widen a (line 1): 8 -> 24: helps more",)
+    both = _with(sources[-1], ("d = Dense(10)", "d = Dense(10, relu)"))
+    assert changes_left(history, both) == ("widen a (line 1): 8 -> 24: helps more",)
+
+
+def test_what_is_put_in_before_a_changed_line_is_told() -> None:
+    best = _with(FILE, ("a = Conv(8)\nb = Pool()", "a = Conv(8)\nn = Norm()\nb = Mean()"))
+    told = ("add norm a (line 1)", "swap pool b (line 2)", "widen d (line 7)")
+    assert changes_left([(FILE, told)], best) == told[:2]
+
+
 def test_nothing_and_what_cannot_be_found() -> None:
     assert changes_left([], FILE) == ()
     moved = _with(FILE, ("Dense(10)", "Dense(20)"))

@@ -477,6 +477,7 @@ def test_edits_hold_for_any_arguments_of_a_class_and_leave_what_gates_or_gives_t
     twice = SEPARABLE.replace("x = self.same(x)", "x = self.same(x) + x")
     assert "units.0.same" not in {e.layer for e in torch_bench(twice).edits if e.operation == "add_skip"}
     assert not layers["add_norm"] & {"left", "right"}
+    assert "units.0.same" in layers["repeat_layer"] and "units.0.down" not in layers["repeat_layer"]
 
 
 def test_an_import_is_added_where_none_names_the_class(torch_bench: Callable) -> None:

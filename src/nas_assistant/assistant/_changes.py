@@ -11,6 +11,7 @@ from itertools import pairwise
 from nas_assistant.assistant._header import split_lines
 
 _LINE = re.compile(r"\(line (\d+)\)")
+_STEP = re.compile(r": (\S+) -> ([^\s:]+)")
 
 
 def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
     if not steps:
         return ()
     texts = [split_lines(source) for source, _ in steps]
-    hunks = [(start, end) for tag, start, end, *_ in _opcodes(texts[0], split_lines(best)) if tag != "equal"]
+    hunks = [tuple(places) for tag, *places in _opcodes(texts[0], split_lines(best)) if tag != "equal"]
     ends = _statement_ends(steps[0][0])
     told, left = [], []
     for step, (_, lines) in enumerate(steps):
@@ -40,11 +41,33 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
             for after, before in pairwise(reversed(texts[: step + 1])):
                 number = _line_before(before, after, number)
             told.append(line[: found.start(1)] + str(number) + line[found.end(1) :])
-            last = ends.get(number, number)
-            # What was put in behind a statement, or before it, belongs to it.
-            if any(start < last + (start == end) and number <= max(end, start + 1) for start, end in hunks):
+            if any(_touches(hunk, number, ends.get(number, number)) for hunk in hunks):
                 left.append(told[-1])
-    return tuple(left or told)
+    return tuple(_joined(left or told))
+
+
+def _touches(hunk: tuple[int, ...], first: int, last: int) -> bool:
+    """Whether a hunk changes a statement, or puts something in behind or before it."""
+    start, end, new_start, new_end = hunk
+    adds = new_end - new_start > end - start
+    return start < last + adds and first <= end + (start == end)
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one, or as none where they come back."""
+    found: list[str] = []
+    for line in lines:
+        step = _STEP.search(line)
+        place = None if step is None else line[: step.start(1)]
+        earlier = [at for at, other in enumerate(found) if place and other.startswith(place)]
+        before = _STEP.search(found[earlier[-1]]) if earlier else None
+        if step is None or before is None or before[2] != step[1]:
+            found.append(line)
+            continue
+        del found[earlier[-1]]
+        if before[1] != step[2]:
+            found.append(line[: step.start(1)] + before[1] + line[step.end(1) :])
+    return found
 
 
 def _opcodes(before: list[str], after: list[str]) -> Sequence[tuple[str, int, int, int, int]]:

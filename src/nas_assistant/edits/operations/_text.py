@@ -125,10 +125,14 @@ def same_by_name(context: EditContext, first: LayerCall, last: LayerCall | None 
     last = last or first
     reads = [first.arguments[name] for name in first.kind.follows if name in first.arguments]
     gives = [last.arguments[name] for name in (last.kind.produces,) if name in last.arguments]
-    strides = [one.arguments[n] for one in (first, last) for n in ("stride", "strides") if n in one.arguments]
-    return len({context.tree.code(argument.value) for argument in (*reads, *gives)}) < 2 and all(
-        _FIXED.fullmatch(context.tree.code(argument.value)) for argument in strides
-    )
+    same = len({context.tree.code(argument.value) for argument in (*reads, *gives)}) < 2
+    return same and has_fixed_stride(context, first) and has_fixed_stride(context, last)
+
+
+def has_fixed_stride(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a layer's stride is a number, and not an argument that may be another one elsewhere."""
+    found = [layer.arguments[name] for name in ("stride", "strides") if name in layer.arguments]
+    return all(_FIXED.fullmatch(context.tree.code(argument.value)) for argument in found)
 
 
 def only_user(context: EditContext, node: Node) -> Node | None:

@@ -15,6 +15,7 @@ from nas_assistant.edits.operations._text import (
     Written,
     activation,
     copied,
+    has_fixed_stride,
     is_normalised,
     is_output,
     norm,
@@ -43,6 +44,8 @@ class RepeatLayer(BaseEditOperation):
                    for node, last in zip(layer.main, layer.last, strict=False)):  # fmt: skip
                 continue
             if len(layer.main) != len(layer.last) or not _one_line(context, layer.call):
+                continue
+            if not has_fixed_stride(context, layer):
                 continue
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
