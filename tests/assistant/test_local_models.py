@@ -98,7 +98,8 @@ def test_faults_cost_a_candidate_and_the_run_goes_on(
 ) -> None:
     local.does("obey", "die", "obey", "long", "obey")
     options = {"tries": 1} if generator == "infill" else {}
-    result = run(model, predictor, local, generator, generator_options=options)
+    limits = {"max_params": None, "max_flops": None}
+    result = run(model, predictor, local, generator, generator_options=options, **limits)
     killed, long, good = result.history
     assert killed.failure is not None and "killed (signal 9 SIGKILL)" in killed.failure.message
     assert long.failure is not None and long.failure.kind is FailureKind.PARSE

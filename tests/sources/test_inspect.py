@@ -9,6 +9,7 @@ import pytest
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.families import find_data_root
 from nas_assistant.sources import Limits, Sandbox, inspect_model
+from nas_assistant.sources._beside import Beside
 
 NET = """\
 import torch
@@ -343,7 +344,13 @@ open("sizes.txt", "w").write("11")
 os.makedirs("runs/2", exist_ok=True)
 open("runs/2/log", "w").write("x")
 open("runs/best.txt", "a").write("9")
+open("sizes.txt", "r+").write("8")
+import shutil, torch
+torch.save({}, "old.pt")
+torch.save({}, "runs/new.pt")
+shutil.rmtree("runs")
 """
+    write("weights", "old.pt")
     write("old\n", "train.log")
     text = (
         NET.replace("10)", "SIZE)") + "SIZE = int(open('sizes.txt').read() + open('runs/best.txt').read())\n"
@@ -352,7 +359,23 @@ open("runs/best.txt", "a").write("9")
     assert inspect_model(path, sandbox=sandbox).output_shape == (107,)
     assert (kept.read_text(), deep.read_text()) == ("10", "7")
     assert path.with_name("train.log").read_text() == "old\n"
+    assert path.with_name("old.pt").read_text() == "weights"
     assert sorted(item.name for item in deep.parent.iterdir()) == ["best.txt"]
+
+
+@pytest.mark.parametrize("links", [False, True])
+def test_what_is_large_is_linked_only_where_nothing_can_be_written_there(tmp_path: Path, links: bool) -> None:
+    user, scratch = tmp_path / "user", tmp_path / "scratch"
+    (user / "many").mkdir(parents=True)
+    scratch.mkdir()
+    for number in range(100):
+        (user / "many" / f"{number}.txt").touch()
+    (user / "large.bin").write_bytes(bytes(3 * 2**20))
+    (user / "model.py").touch()
+    (user / "small.txt").write_text("1")
+    Beside(links=links).bring(user / "model.py", scratch)
+    found = {item.name: item.is_symlink() for item in scratch.iterdir()}
+    assert found == {"small.txt": False} | ({"large.bin": True, "many": True} if links else {})
 
 
 LAYOUT = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from nas_assistant.edits._context import EditContext
@@ -23,7 +23,7 @@ class Change:
         introduces: Names of the operations that the network may have more of afterwards.
         reads: Channel groups whose width it copies.
         writes: Channel groups whose width it changes.
-        resizes: Whether it changes height and width of feature maps.
+        sizes: New height and width of the feature maps that it resizes, by node.
         relevant: Ids of the nodes that it is about.
     """
 
@@ -32,7 +32,7 @@ class Change:
     introduces: frozenset[str] = frozenset()
     reads: frozenset[int] = frozenset()
     writes: frozenset[int] = frozenset()
-    resizes: bool = False
+    sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     relevant: tuple[int, ...] = ()
 
     def conflicts(self, other: Change) -> bool:
@@ -41,7 +41,7 @@ class Change:
             return True
         if self.writes & (other.writes | other.reads) or other.writes & self.reads:
             return True
-        if self.resizes and other.resizes:
+        if self.sizes and other.sizes:
             return True
         # What is only checked afterwards may depend on any number of channels.
         unsure = not self.edit.shape_safe or not other.edit.shape_safe

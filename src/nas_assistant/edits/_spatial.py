@@ -1,4 +1,4 @@
-"""Whether a change of height and width is absorbed further down."""
+"""What a change of height and width does further down."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from nas_assistant.graphs import Node, Operation
 _BROKEN = (-1, -1)
 
 
-def size_absorbed(context: EditContext, changed: dict[int, tuple[int, int]]) -> bool:
-    """Whether every layer below still fits after some nodes have another height and width.
+def sizes_below(
+    context: EditContext, changed: dict[int, tuple[int, int]]
+) -> dict[int, tuple[int, int]] | None:
+    """The sizes of all outputs that change when some do; None where a layer below no longer fits.
 
     A change ends at a global or adaptive pool; in Keras also at a flattening, since the dense layer behind
     it takes what comes.
@@ -26,10 +28,10 @@ def size_absorbed(context: EditContext, changed: dict[int, tuple[int, int]]) -> 
             continue
         size = _next(context, node, sizes)
         if size == _BROKEN or (size is not None and min(size) < 1):
-            return False
+            return None
         if size is not None and size != node.output_shape[1:]:
             sizes[node.id] = size
-    return True
+    return sizes
 
 
 def windowed(node: Node, height: int, width: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,24 +64,22 @@ def growth(graph: ComputationalGraph, change: Change) -> Growth:
         if not isinstance(before, int) or not isinstance(after, int) or not before:
             return Growth(0.0, 0.0)
         factor = after / before
-        return _sum(_times(n, factor - 1) for n in nodes) if factor < 1 else _widening(graph, nodes, factor)
+        if factor > 1:
+            return _widening(graph, nodes, factor)
+        # The depthwise half of a separable convolution stays as wide as what it reads.
+        return _sum(_times(node, factor - 1) for node in nodes if node.op is not Operation.DEPTHWISE_CONV)
     if edit.operation == "add_norm":
         return _sum(_layer(node, 0, _NORM_WEIGHTS) for node in nodes)
     if edit.operation == "insert_block":
         square, line = _BLOCK_WEIGHTS.get(str(edit.arguments.get("block")), (9, 1))
         return _sum(_layer(node, square, line + _NORM_WEIGHTS) for node in nodes)
     if edit.operation in ("repeat_layer", "repeat_entry"):
-        return own
+        return _sum([own, *(_layer(node, 0, _NORM_WEIGHTS) for node in nodes)])
     if edit.operation == "change_kernel" and isinstance(before, str) and isinstance(after, str):
-        ratio = _area(after) / _area(before)
-        biases = sum(_width(node) for node in nodes) if ratio < 1 else 0  # they stay
-        resized = 0.0
-        if change.resizes:
-            side = min(side for node in nodes for side in node.output_shape[1:])
-            resized = _resized(graph, nodes, max((side + _side(before) - _side(after)) / side, 1.0))
-        return Growth((ratio - 1) * (own.parameters - biases), (ratio - 1) * own.flops + resized)
-    if edit.operation == "change_stride" and isinstance(before, int) and isinstance(after, int):
-        return Growth(0.0, _resized(graph, nodes, before / after))
+        kernels = [node for node in nodes if node.kernel and node.kernel[0] == _side(before)]
+        return _sum([*(_rescaled(node, _side(after)) for node in kernels), _resized(graph, change.sizes)])
+    if edit.operation == "change_stride":
+        return _resized(graph, change.sizes)
     if edit.operation == "swap_conv":
         return _sum(map(_separated, nodes))
     return Growth(0.0, 0.0)
@@ -111,20 +109,28 @@ def _layer(node: Node, square: int, line: int) -> Growth:
     return Growth(parameters, 2 * parameters * _places(node))
 
 
-def _resized(graph: ComputationalGraph, nodes: Sequence[Node], scale: float) -> float:
-    """FLOPs that are added where the maps of layers, and of all that follow, have sides scaled by so much."""
-    users = _users(graph)
-    waiting, reached = [node.id for node in nodes], set[int]()
-    while waiting:
-        number = waiting.pop()
-        if number not in reached:
-            reached.add(number)
-            waiting.extend(users.get(number, ()))
-    added = 0.0
-    for node in (graph.nodes[number] for number in reached if graph.nodes[number].macs):
-        sides = [math.ceil(side * scale) if side > 1 else side for side in node.output_shape[1:]]
-        added += 2 * node.macs * (math.prod(sides) / _places(node) - 1)
-    return added
+def _rescaled(node: Node, side: int) -> Growth:
+    """A layer with a square kernel of another side."""
+    assert node.kernel is not None
+    ratio = (side / node.kernel[0]) ** max(len(node.output_shape) - 1, 1)
+    biases = _width(node) if ratio < 1 else 0  # they stay
+    return Growth((ratio - 1) * (node.parameters - biases), (ratio - 1) * 2 * node.macs)
+
+
+def _resized(graph: ComputationalGraph, sizes: Mapping[int, tuple[int, int]]) -> Growth:
+    """Feature maps of other sizes, and in Keras the dense layers behind them, which take what comes."""
+    ratios = {number: math.prod(size) / _places(graph.nodes[number]) for number, size in sizes.items()}
+    added = [Growth(0.0, 2 * graph.nodes[number].macs * (ratio - 1)) for number, ratio in ratios.items()]
+    for node in graph:
+        ratio = max((ratios[item] for item in node.inputs if item in ratios), default=1.0)
+        flat = len(node.output_shape) == 1 and node.op not in (Operation.GLOBAL_AVG_POOL, Operation.MEAN)
+        if node.id in ratios or ratio == 1.0 or not flat:
+            continue
+        biases = _width(node) if ratio < 1 else 0
+        added.append(Growth((ratio - 1) * (node.parameters - biases), (ratio - 1) * 2 * node.macs))
+        if not node.parameters or node.op in NORMALISATIONS:
+            ratios[node.id] = ratio
+    return _sum(added)
 
 
 def _users(graph: ComputationalGraph) -> dict[int, list[int]]:
@@ -139,16 +145,12 @@ def _side(kernel: str) -> int:
     return int(kernel.partition("x")[0])
 
 
-def _area(kernel: str) -> int:
-    return math.prod(int(side) for side in kernel.split("x"))
-
-
 def _separated(node: Node) -> Growth:
     """What a convolution gains by becoming a depthwise and a pointwise one; mostly less than 0."""
     if not node.kernel or not node.input_shape or not node.output_shape:
         return Growth(0.0, 0.0)
     area, width, wide = math.prod(node.kernel), node.input_shape[0], node.output_shape[0]
-    parameters = float(area * width + width * wide - area * width * wide)
+    parameters = float(area * width + width * wide - area * width * wide + width)
     return Growth(parameters, 2 * parameters * _places(node))
 
 

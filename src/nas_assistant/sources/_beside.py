@@ -3,57 +3,50 @@
 from __future__ import annotations
 
 import os
-import sys
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from nas_assistant.sources._landlock import visible_files
+from nas_assistant.sources._limits import MIB
 
-_MAX_LINKS = 4_096
+_SMALL, _ROOM = 2 * MIB, 8 * MIB
+_MOST_ITEMS, _MOST_IN_FOLDER, _DEPTH = 1_024, 64, 3
 
 
-def link_beside(path: Path, folder: Path) -> None:
-    """Link what stands beside a file into the scratch folder that the process works in.
+class Beside:
+    """Brings what stands beside a file into the scratch folder that the process works in.
 
-    A file that reads ``config.yaml`` finds it there, and what it writes, ``train.log`` say, harms nothing: a
-    link is replaced before anything is written in its place. In the file's own folder every writing would
-    fail, and in an empty one every reading.
+    A file that reads ``config.yaml`` finds it there, and what it writes, ``train.log`` say, harms nothing:
+    small files and folders are copies. In the file's own folder every writing would fail, and in an empty one
+    every reading.
 
     Args:
-        path: The user's file.
-        folder: The scratch folder.
+        links: Whether the rest is linked; only where the system keeps the process from writing there.
     """
-    for item in islice(visible_files(path.parent), _MAX_LINKS):
-        _link(folder / item.name, item)
 
-    def before(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[2], int):
-            if arguments[2] & (os.O_TRUNC | os.O_APPEND) and isinstance(arguments[0], (str, bytes)):
-                _detach(folder, Path(os.path.abspath(os.fsdecode(arguments[0]))), itself=True)
-        elif event == "os.mkdir" and isinstance(arguments[0], (str, bytes)):
-            _detach(folder, Path(os.path.abspath(os.fsdecode(arguments[0]))), itself=False)
+    def __init__(self, links: bool) -> None:
+        self._links, self._left, self._items = links, _ROOM, _MOST_ITEMS
 
-    sys.addaudithook(before)
+    def bring(self, path: Path, folder: Path) -> None:
+        """Bring what stands beside ``path``, but for Python files, which imports find where they are."""
+        self._bring(visible_files(path.parent), folder, _DEPTH)
 
-
-def _detach(folder: Path, path: Path, *, itself: bool) -> None:
-    """Put folders of links in the place of linked folders on the way to a path, and nothing in its own."""
-    if not path.is_relative_to(folder) or path == folder:
-        return
-    here = folder
-    for part in path.relative_to(folder).parts[:-1]:
-        here /= part
-        if here.is_symlink() and here.is_dir():
-            items = list(islice(here.resolve().iterdir(), _MAX_LINKS))
-            here.unlink()
-            here.mkdir()
-            for item in items:
-                _link(here / item.name, item)
-    if itself and path.is_symlink():
-        path.unlink()
-
-
-def _link(place: Path, target: Path) -> None:
-    if not os.path.lexists(place):
-        place.symlink_to(target)
+    def _bring(self, items: Iterable[Path], folder: Path, depth: int) -> None:
+        for item in islice(items, self._items):
+            self._items -= 1
+            place = folder / item.name
+            if item.suffix == ".py" or item.name == "__pycache__" or os.path.lexists(place):
+                continue
+            with suppress(OSError):  # what may not be read is not there
+                inside = list(islice(visible_files(item), _MOST_IN_FOLDER + 1)) if item.is_dir() else None
+                if inside is not None and depth and len(inside) <= _MOST_IN_FOLDER:
+                    place.mkdir()
+                    self._bring(inside, place, depth - 1)
+                elif item.is_file() and (size := item.stat().st_size) <= min(_SMALL, self._left):
+                    self._left -= size
+                    shutil.copyfile(item, place)
+                elif self._links:
+                    place.symlink_to(item)

@@ -13,7 +13,7 @@ from typing import Any
 
 from nas_assistant.errors import FailureKind
 from nas_assistant.graphs import record_creation
-from nas_assistant.sources._beside import link_beside
+from nas_assistant.sources._beside import Beside
 from nas_assistant.sources._load import JobFailure, describe, load_module, make_object
 from nas_assistant.sources._timing import prepare
 
@@ -41,7 +41,7 @@ def answer(
     path = Path(job["path"])
     try:
         if path.suffix == ".py":
-            link_beside(path, Path.cwd())
+            Beside(links=features.get("file access", "").startswith("active")).bring(path, Path.cwd())
         if "task" in job:
             result = importlib.import_module(job["task"]).run(job, tell)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
-from nas_assistant.edits._spatial import size_absorbed
+from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
 from nas_assistant.graphs import Node, Operation
@@ -56,21 +56,21 @@ class ChangeKernel(BaseEditOperation):
         if kernel is None or padding is None:
             return None
         replacements, resizes = padding
+        sizes: dict[int, tuple[int, int]] | None = {}
         if resizes:
             if len(nodes) != 1:
                 return None
-            sizes = {}
-            for node in nodes:
-                height, width = node.output_shape[1:]
-                sizes[node.id] = (height - (to - side), width - (to - side))
-            if min(min(size) for size in sizes.values()) < 1 or not size_absorbed(context, sizes):
-                return None
+            height, width = nodes[0].output_shape[1:]
+            changed = (height - (to - side), width - (to - side))
+            sizes = sizes_below(context, {nodes[0].id: changed}) if min(changed) > 0 else None
+        if sizes is None:
+            return None
         start = context.tree.span(layer.call)[0]
         edit = self.edit(
             context, start, layer.layer, {"from": f"{side}x{side}", "to": f"{to}x{to}", "what": "kernel"}
         )
         relevant = tuple(node.id for node in nodes)
-        return Change(edit, (kernel, *replacements), resizes=resizes, relevant=relevant)
+        return Change(edit, (kernel, *replacements), sizes=sizes, relevant=relevant)
 
 
 def _padding(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
-from nas_assistant.edits._spatial import size_absorbed
+from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
 from nas_assistant.graphs import Node
@@ -43,12 +43,13 @@ class ChangeStride(BaseEditOperation):
                     continue
                 if all(sizes[node.id] == node.output_shape[1:] for node in nodes):
                     continue
-                if not size_absorbed(context, sizes):
+                below = sizes_below(context, sizes)
+                if below is None:
                     continue
                 start = context.tree.span(layer.call)[0]
                 edit = self.edit(context, start, layer.layer, {"from": step, "to": to, "what": "stride"})
                 relevant = tuple(node.id for node in nodes)
-                yield Change(edit, (written,), resizes=True, relevant=relevant)
+                yield Change(edit, (written,), sizes=below, relevant=relevant)
 
 
 def _restrided(node: Node, stride: int) -> tuple[int, int]:
