@@ -109,6 +109,23 @@ def test_a_layer_that_runs_again_is_still_constructed(torch_bench: Callable) -> 
     assert len(lines) == 2 and "+        return self.right(x)" in lines
 
 
+def test_a_constructor_stays_where_something_else_may_read_it(torch_bench: Callable) -> None:
+    def dropped(source: str) -> set[str]:
+        return {edit.layer for edit in torch_bench(source).edits if edit.operation == "drop_branch"}
+
+    more = "\n\nclass Probe(Cell):\n    def look(self):\n        return self.left\n"
+    assert dropped(BLOCKS + more) == {"right"}
+    assert dropped(BLOCKS + "\n\ndef start(net):\n    net.cell.right.requires_grad_(False)\n") == {"left"}
+    shared = "        self.left = Conv(width); self.right = Pool(width)\n"
+    assert not dropped(
+        BLOCKS.replace("        self.left = Conv(width)\n        self.right = Pool(width)\n", shared)
+    )
+    typed = "        self.left: nn.Module = Conv(width)\n"
+    assert torch_bench(BLOCKS.replace("        self.left = Conv(width)\n", typed)).edited(
+        "drop_branch", "left"
+    )[0] == ("-        self.left: nn.Module = Conv(width)")
+
+
 def test_blocks_of_one_name_in_two_classes_are_told_apart(torch_bench: Callable) -> None:
     edits = [edit for edit in torch_bench(BLOCKS).edits if edit.operation == "swap_block"]
     assert {edit.layer for edit in edits} >= {"cell.left", "cell.right", "other.left"}

@@ -431,5 +431,5 @@ def test_magics_of_a_notebook_do_nothing(write: Callable[..., Path], sandbox: Sa
 
 def test_training_at_every_build_is_noted(write: Callable[..., Path], sandbox: Sandbox) -> None:
     path = write(NET + "model = Net()\nmodel(torch.ones(1, 3072)).sum().backward()\n")
-    (note,) = (note for note in inspect_model(path, sandbox=sandbox).notes if "trains" in note)
+    (note,) = (note for note in inspect_model(path, sandbox=sandbox).notes if "seems to train" in note)
     assert note.startswith("model.py:13: ") and note.endswith('put it under if __name__ == "__main__"')

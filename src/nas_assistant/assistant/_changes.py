@@ -29,6 +29,7 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
         return ()
     texts = [split_lines(source) for source, _ in steps]
     hunks = [tuple(places) for tag, *places in _opcodes(texts[0], split_lines(best)) if tag != "equal"]
+    back = [_opcodes(before, after) for before, after in pairwise(texts)]
     ends = _statement_ends(steps[0][0])
     told, left = [], []
     for step, (_, lines) in enumerate(steps):
@@ -38,8 +39,8 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
                 left.append(line)
                 continue
             number = int(found[1])
-            for after, before in pairwise(reversed(texts[: step + 1])):
-                number = _line_before(before, after, number)
+            for opcodes in reversed(back[:step]):
+                number = _line_before(opcodes, number)
             told.append(line[: found.start(1)] + str(number) + line[found.end(1) :])
             if any(_touches(hunk, number, ends.get(number, number)) for hunk in hunks):
                 left.append(told[-1])
@@ -74,9 +75,9 @@ def _opcodes(before: list[str], after: list[str]) -> Sequence[tuple[str, int, in
     return difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
 
 
-def _line_before(before: list[str], after: list[str], number: int) -> int:
+def _line_before(opcodes: Sequence[tuple[str, int, int, int, int]], number: int) -> int:
     """The line that stood where a line stands now; for one that was put in, the line above."""
-    for _, start, end, new_start, new_end in _opcodes(before, after):
+    for _, start, end, new_start, new_end in opcodes:
         if new_start < number <= new_end:
             return max(min(start + number - new_start, end), 1)
     return number

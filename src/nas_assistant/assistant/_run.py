@@ -190,11 +190,13 @@ def holds_run(path: Path) -> bool:
 def check_free(path: Path) -> None:
     """See that a folder without a run holds nothing that one would replace.
 
+    What a run left that was killed before its first step may go.
+
     Raises:
         UserError: It does.
     """
     taken = [name for name in _FILES if (path / name).exists()]
-    if taken:
+    if taken and not (path / EVENTS).exists():
         raise UserError(
             f"{path}: holds files that a run would replace ({', '.join(taken)}): name another --run-dir"
         )

@@ -309,9 +309,12 @@ def _without_functional(context: EditContext, place: Place, call: cst.Call) -> l
     return [Replacement(first, last, tree.code(before))]
 
 
-def without_statement(context: EditContext, statement: cst.CSTNode) -> Replacement | None:
+def without_statement(context: EditContext, statement: cst.SimpleStatementLine) -> Replacement | None:
     """Take a statement away with its lines; None where others share them, or none would be left."""
     start, end = context.tree.span(statement)
+    first = statement.body[0]
+    if len(statement.body) > 1 or (isinstance(first, cst.Assign) and len(first.targets) > 1):
+        return None
     if context.tree.indentation(start) is None or _only_statement(context.tree, statement):
         return None
     return _whole_lines(context, start, end)

@@ -133,7 +133,7 @@ def run_model(
     chosen = choose_entry(source, path, entries, entry)
     framework, notes = chosen.framework, list[str]()
     if line := training_line(parse_source(source, path)):
-        notes.append(f"{path.name}:{line}: this trains a model at every build: put it {_UNDER}")
+        notes.append(f"{path.name}:{line}: this seems to train a model, at every build: put it {_UNDER}")
     resolved = resolve_data(data, input_shape)
     folder, root = path.resolve().parent, working_root(path.resolve())
     above = importable_files(root, path.resolve()) if root else ()

@@ -53,7 +53,13 @@ def load_module(path: Path, source: str) -> types.ModuleType:
     code = compile(source, str(path), "exec", dont_inherit=True)
     full = f"{package}.{path.stem}" if package else path.stem
     inside = package if path.stem == "__init__" else full
-    if inside not in sys.modules and _is_free(package, root) and _imports_from(source, package):
+    importable = "." not in path.stem
+    if (
+        importable
+        and inside not in sys.modules
+        and _is_free(package, root)
+        and _imports_from(source, package)
+    ):
         # The package's own __init__ runs first, and may import the model: it must get this text, not half of
         # a module.
         sys.meta_path.insert(0, _Given(inside, path, lambda module: _run(code, module, source)))
@@ -185,11 +191,11 @@ def imported_place(error: BaseException, path: Path) -> str | None:
 
 
 def _is_users(file: str) -> bool:
-    ours = (sysconfig.get_path("stdlib"), str(Path(__file__).parents[1]))
+    ours = (sysconfig.get_path("stdlib"), Path(__file__).parents[1])
     return (
         file.endswith(".py")
         and not {"site-packages", "dist-packages"} & {*Path(file).parts}
-        and not file.startswith(ours)
+        and not any(Path(file).is_relative_to(folder) for folder in ours)
     )
 
 

@@ -31,8 +31,12 @@ def training_line(tree: ast.Module) -> int | None:
 
 def _calls(node: ast.AST) -> set[str]:
     """Functions that are called, by name, and methods with a dot before it."""
-    found = set()
-    for part in ast.walk(node):
+    found, waiting = set(), [node]
+    while waiting:
+        part = waiting.pop()
+        if part is not node and isinstance(part, (ast.Lambda, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue  # what they hold runs when they are called
+        waiting += ast.iter_child_nodes(part)
         if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
             found.add(f".{part.func.attr}")
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name):

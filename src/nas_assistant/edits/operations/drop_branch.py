@@ -92,9 +92,24 @@ def _constructor(context: EditContext, name: str, owner: cst.CSTNode) -> list[Re
     """What takes the constructor of a layer away: nothing if it runs again, None if it has to stay."""
     tree = context.tree
     uses = [use for use in context.attribute_uses(name) if tree.inside(use, owner)]
-    made = [use for use in uses if isinstance(tree.parents[use], cst.AssignTarget)]
+    made = [use for use in uses if isinstance(tree.parents[use], cst.AssignTarget | cst.AnnAssign)]
     if len(uses) - len(made) > 1:
         return []
+    if _is_read_elsewhere(context, name, owner):
+        return None
     statement = tree.statement(made[0]) if len(made) == 1 else None
     gone = None if statement is None else without_statement(context, statement)
     return None if gone is None else [gone]
+
+
+def _is_read_elsewhere(context: EditContext, name: str, owner: cst.CSTNode) -> bool:
+    """Whether a class that builds on this one, or anything through another object, may read an attribute."""
+    assert isinstance(owner, cst.ClassDef)
+    for node in context.tree.nodes(cst.Attribute):
+        if not isinstance(node, cst.Attribute) or node.attr.value != name:
+            continue
+        around = context.tree.enclosing(node, cst.ClassDef)
+        bases = around.bases if isinstance(around, cst.ClassDef) else ()
+        if dotted(node.value) != "self" or owner.name.value in {dotted(base.value) for base in bases}:
+            return True
+    return False
