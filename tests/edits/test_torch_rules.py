@@ -1,0 +1,280 @@
+"""Which edits a PyTorch file has not, since a user would not make them, and what goes along with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .test_torch_operations import SEQUENTIAL
+
+
+def test_a_layer_whose_attributes_are_read_is_not_wrapped(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace(
+        "        self.out =", "        nn.init.zeros_(self.fc.bias)\n        self.out ="
+    )
+    edits = torch_bench(source).edits
+    assert not [
+        edit for edit in edits if edit.layer == "fc" and edit.operation in ("add_norm", "insert_block")
+    ]
+    assert [edit for edit in edits if edit.layer == "fc" and edit.operation == "widen"]
+
+
+@pytest.mark.parametrize(
+    "use", ["def kernel(net):\n    return net.fc.weight\n", "print(Net().fc.weight[0])\n"]
+)
+def test_nor_one_whose_attributes_are_read_of_another_object(torch_bench: Callable, use: str) -> None:
+    named = SEQUENTIAL.replace(
+        "self.fc = nn.Linear(24 * 2 * 2, 32)", 'self.add_module("fc", nn.Linear(96, 32))'
+    )
+    for source in (SEQUENTIAL, named):
+        wraps = {"add_norm", "insert_block", "repeat_layer"}
+        assert wraps & {edit.operation for edit in torch_bench(source).edits if edit.layer == "fc"}
+        edits = torch_bench(f"{source}\n\n{use}").edits
+        assert not wraps & {edit.operation for edit in edits if edit.layer == "fc"}
+
+
+SEPARABLE = """\
+from torch import nn
+
+
+class Unit(nn.Module):
+    def __init__(self, inputs, outputs, stride=1):
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, 1, 1, groups=inputs)
+        self.pointwise = nn.Conv2d(inputs, outputs, 1)
+        self.down = nn.Conv2d(outputs, outputs, 3, stride, 1)
+        self.same = nn.Conv2d(outputs, outputs, 3, 1, 1)
+
+    def forward(self, x):
+        x = self.depthwise(x)
+        x = self.pointwise(x).relu()
+        x = self.down(x).relu()
+        x = self.same(x)
+        return x
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.units = nn.Sequential(Unit(8, 8), Unit(8, 8))
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.ReLU6())
+        self.left = nn.Conv2d(8, 5, 1)
+        self.right = nn.Conv2d(8, 5, 1)
+
+    def forward(self, x):
+        x = self.units(self.stem(x))
+        x = (x * self.gate(x)).mean((2, 3), keepdim=True)
+        return torch.cat([self.left(x), self.right(x)], 1).flatten(1)
+""".replace("from torch import nn", "import torch\nfrom torch import nn", 1)
+
+
+def test_edits_hold_for_any_arguments_of_a_class_and_leave_what_gates_or_gives_the_output(
+    torch_bench: Callable,
+) -> None:
+    found = {(edit.operation, edit.layer) for edit in torch_bench(SEPARABLE).edits}
+    layers = {name: {layer for operation, layer in found if operation == name} for name, _ in found}
+    # A depthwise convolution is half of a layer, `down` may have a stride, `pointwise` other channels.
+    assert layers["remove_layer"] == {"units.0.same"} and layers["add_skip"] == {
+        "units.0.depthwise",
+        "units.0.same",
+    }
+    edits = torch_bench(SEPARABLE).edits
+    kernels = {
+        edit.arguments["to"]
+        for edit in edits
+        if edit.operation == "change_kernel" and edit.layer == "units.0.depthwise"
+    }
+    assert kernels == {"5x5"}
+    assert not layers.get("change_activation", set()) & {"gate.2"}
+    assert not {operation for operation, layer in found if layer == "gate.1"} & {
+        "change_kernel",
+        "insert_block",
+    }
+    twice = SEPARABLE.replace("x = self.same(x)", "x = self.same(x) + x")
+    assert "units.0.same" not in {e.layer for e in torch_bench(twice).edits if e.operation == "add_skip"}
+    assert not layers["add_norm"] & {"left", "right"}
+    assert "units.0.same" in layers["repeat_layer"] and "units.0.down" not in layers["repeat_layer"]
+
+
+HELPER = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = self.conv(3), self.conv(8)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, 10)
+
+    def conv(self, inputs):
+        return nn.Conv2d(inputs, 8, 3, padding=1, bias=False)
+
+    def forward(self, x):
+        x = self.norm(self.first(x)).relu()
+        return self.head(self.second(x).relu().mean((2, 3)))
+"""
+
+
+def test_a_helper_with_a_norm_behind_some_of_its_layers_gets_no_more(torch_bench: Callable) -> None:
+    assert not [edit for edit in torch_bench(HELPER).edits if edit.operation == "insert_block"]
+    every = HELPER.replace("self.second(x)", "self.norm2(self.second(x))").replace(
+        "        self.head =", "        self.norm2 = nn.BatchNorm2d(8)\n        self.head ="
+    )
+    assert torch_bench(every).edited("insert_block", block="conv-bn") == [
+        "-        return nn.Conv2d(inputs, 8, 3, padding=1, bias=False)",
+        "+        return nn.Sequential(",
+        "+            nn.Conv2d(inputs, 8, 3, padding=1, bias=False),",
+        "+            nn.BatchNorm2d(8),",
+        "+            nn.ReLU(),",
+        "+            nn.Conv2d(8, 8, kernel_size=3, padding=1, bias=False),",
+        "+        )",
+    ]
+
+
+def test_a_module_that_runs_again_gets_no_norm(torch_bench: Callable) -> None:
+    source = SEQUENTIAL.replace("self.features(x))", "self.features(x) + self.features(-x))")
+    edits = [edit for edit in torch_bench(source).edits if edit.layer.startswith("features")]
+    assert not {edit.operation for edit in edits} & {"add_norm", "insert_block"}
+    assert "widen" in {edit.operation for edit in edits}
+
+
+NORMED = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
+
+    def forward(self, x):
+        return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
+"""
+
+
+def test_a_layer_without_its_norm_gets_its_bias_back(torch_bench: Callable) -> None:
+    assert torch_bench(NORMED).edited("drop_norm", "norm") == [
+        "-        self.conv = nn.Conv2d(3, 8, 3, bias=False)",
+        "-        self.norm = nn.BatchNorm2d(8)",
+        "+        self.conv = nn.Conv2d(3, 8, 3)",
+        "+        self.norm = nn.Identity()",
+    ]
+
+
+def test_a_norm_stays_where_layers_are_normalised_throughout(torch_bench: Callable) -> None:
+    def sites(source: str) -> set[str]:
+        return {edit.layer for edit in torch_bench(source).edits if edit.operation == "drop_norm"}
+
+    short = NORMED.replace("nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), ", "")
+    assert sites(NORMED) == {"norm"} and not sites(short)
+    assert sites(short.replace("nn.BatchNorm2d(8)", "nn.Sequential(nn.BatchNorm2d(8), nn.BatchNorm2d(8))"))
+
+
+def test_a_norm_stays_where_the_bias_cannot_come_back(torch_bench: Callable) -> None:
+    positional = NORMED.replace("bias=False", "1, 0, 1, 1, False")
+    for source in (positional, HELPER):
+        assert not [edit for edit in torch_bench(source).edits if edit.operation == "drop_norm"]
+
+
+def test_a_stride_that_keeps_the_size_is_none(torch_bench: Callable) -> None:
+    source = NORMED.replace("nn.Conv2d(3, 8, 3, bias=False)", "nn.Conv2d(3, 8, 4, stride=2)")
+    strides = [
+        [edit for edit in torch_bench(source, shape=shape).edits if edit.operation == "change_stride"]
+        for shape in ((3, 4, 4), (3, 8, 8))
+    ]
+    assert [len(edits) for edits in strides] == [0, 1]
+
+
+INITIALISED = SEQUENTIAL.replace(
+    "\n    def forward",
+    """
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.zeros_(m.bias)
+
+    def forward""",
+)
+
+
+def test_layers_have_the_bias_that_the_file_sets(torch_bench: Callable) -> None:
+    bench = torch_bench(INITIALISED)
+    assert "+            nn.Conv2d(16, 16, kernel_size=3, padding=1)," in bench.edited(
+        "insert_block", "features.0", block="conv-bn"
+    )
+    assert "bias=False" not in "".join(bench.edited("swap_conv", "features.6"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        INITIALISED.replace("nn.Conv2d):", "nn.Conv2d) and m.bias is not None:"),
+        INITIALISED.replace("(m, nn.Conv2d):", "(m, nn.BatchNorm2d):"),
+        INITIALISED.replace(
+            "                nn.init", "                if m.bias is not None:\n" + " " * 20 + "nn.init"
+        ),
+    ],
+)
+def test_a_file_that_minds_missing_biases_lets_them_be_left_out(torch_bench: Callable, source: str) -> None:
+    assert "bias=False" in "".join(torch_bench(source).edited("swap_conv", "features.6"))
+
+
+RECURRENT = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Linear(8, 8)
+        self.split = Split()
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.mix(x)
+        x, _ = self.split(x)
+        x, _ = self.gru(x)
+        y = self.gru(x)
+        return self.head(y[0].mean(1))
+
+
+class Split(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.fc(x), None
+"""
+
+
+def test_no_skip_around_what_gives_a_tuple(torch_bench: Callable) -> None:
+    bench = torch_bench(RECURRENT, shape=(5, 8))
+    skips = {edit.arguments["what"] for edit in bench.edits if edit.operation == "add_skip"}
+    assert skips == {"self.mix + x", "self.fc + x"}
+
+
+@pytest.mark.parametrize(("dilation", "padding"), [("2", "2"), ("(2, 1)", "(2, 1)")])
+def test_a_kernel_with_another_dilation_on_each_axis_stays(
+    torch_bench: Callable, dilation: str, padding: str
+) -> None:
+    source = f"""\
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3, padding={padding}, dilation={dilation}), nn.Flatten())
+"""
+    bench = torch_bench(source)
+    found = [
+        bench.apply(edit) for edit in bench.edits if edit.operation == "change_kernel" and edit.shape_safe
+    ]
+    assert bool(found) == (dilation == "2")
+    for text in found:
+        bench.check(text)
