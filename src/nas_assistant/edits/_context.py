@@ -206,11 +206,15 @@ class EditContext:
 
         return Channels(self)
 
+    def attributes(self, name: str) -> Iterator[cst.Attribute]:
+        """Every ``.name`` of the file, of any object."""
+        for node in self.tree.nodes(cst.Attribute):
+            if isinstance(node, cst.Attribute) and node.attr.value == name:
+                yield node
+
     def attribute_uses(self, name: str) -> Iterator[cst.Attribute]:
         """Every ``self.name`` of the file."""
-        for node in self.tree.nodes(cst.Attribute):
-            if isinstance(node, cst.Attribute) and node.attr.value == name and dotted(node.value) == "self":
-                yield node
+        return (node for node in self.attributes(name) if dotted(node.value) == "self")
 
 
 def bind(call: cst.Call, kind: Kind) -> dict[str, cst.Arg]:

@@ -128,10 +128,7 @@ def wrappable(context: EditContext, layer: LayerCall) -> bool:
     parents = context.tree.parents
     name = place.name if place.form == "attribute" else _written_name(context, layer.call)
     if isinstance(parents[layer.call], cst.Attribute) or any(
-        isinstance(node, cst.Attribute)
-        and node.attr.value == name
-        and isinstance(parents[node], cst.Attribute | cst.Subscript)
-        for node in context.tree.nodes(cst.Attribute)
+        isinstance(parents[node], cst.Attribute | cst.Subscript) for node in context.attributes(name)
     ):
         return False
     return place.form != "attribute" or all(_plain_use(context, use) for use in context.attribute_uses(name))

@@ -12,11 +12,10 @@ from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
 from nas_assistant.sources._choose import choose_entry
 from nas_assistant.sources._entries import Entry, find_entries
-from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._load import UNDER_MAIN
 from nas_assistant.sources._resolve_data import resolve_data
-from nas_assistant.sources._roots import importable_files, working_root
+from nas_assistant.sources._roots import reach
 from nas_assistant.sources._sandbox import Sandbox
 from nas_assistant.sources._source import parse_source, read_source
 from nas_assistant.sources._top_level import training_line
@@ -135,8 +134,7 @@ def run_model(
     if line := training_line(parse_source(source, path)):
         notes.append(f"{path.name}:{line}: this seems to train a model, at every build: put it {_UNDER}")
     resolved = resolve_data(data, input_shape)
-    folder, root = path.resolve().parent, working_root(path.resolve())
-    above = importable_files(root, path.resolve()) if root else ()
+    root, readable, listable = reach(path.resolve())
     place = {"path": str(path.resolve()), "entry": entry or chosen.name}
     if time is not None and time["reference"] is not None:
         time = time | {"reference": place | {"source": time["reference"]}}
@@ -151,10 +149,8 @@ def run_model(
         "time": time,
         "proxies": proxies,
         "root": root and str(root),
-        "readable": [str(item) for item in (*_visible(folder), *resolved.readable, *above)],
-        "listable": [
-            str(item) for item in (_package_root(folder), *([root] if root else ()), *resolved.listable)
-        ],
+        "readable": [str(item) for item in (*readable, *resolved.readable)],
+        "listable": [str(item) for item in (*listable, *resolved.listable)],
     }
     if sandbox is not None and sandbox.framework == framework:
         outcome = sandbox.run(job, limits)
@@ -234,13 +230,3 @@ def _last_line(output: str, path: Path) -> int | None:
     """The line that the fault handler printed for the deepest frame in the user's file."""
     found = re.search(rf'File "{re.escape(str(path.resolve()))}", line (\d+)', output)
     return int(found[1]) if found else None
-
-
-def _visible(folder: Path) -> list[Path]:
-    return list(visible_files(_package_root(folder)))
-
-
-def _package_root(folder: Path) -> Path:
-    while (folder / "__init__.py").is_file() and folder.parent != folder:
-        folder = folder.parent
-    return folder

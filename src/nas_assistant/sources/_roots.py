@@ -11,6 +11,27 @@ from nas_assistant.sources._landlock import visible_files
 _MAX_FILES = 4_096
 
 
+def reach(path: Path) -> tuple[Path | None, list[Path], list[Path]]:
+    """What a model's file may import from and read.
+
+    Args:
+        path: The file, resolved.
+
+    Returns:
+        The working directory where it is above, what may be read, and the folders that may be listed.
+    """
+    folder, root = package_root(path.parent), working_root(path)
+    above = importable_files(root, path) if root else ()
+    return root, [*visible_files(folder), *above], [folder, *([root] if root else ())]
+
+
+def package_root(folder: Path) -> Path:
+    """The folder that holds the outermost package around a folder, or itself."""
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
 def working_root(path: Path) -> Path | None:
     """The working directory, where it is above a file's folder: ``src/model.py`` may import ``src.blocks``.
 

@@ -19,10 +19,10 @@ from nas_assistant.assistant._files import locked, replace_bytes, replace_json
 from nas_assistant.assistant._run import read_config
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.sources import Limits, Outcome, Sandbox
-from nas_assistant.sources._inspect import _package_root, _visible, job_result
+from nas_assistant.sources._inspect import job_result
 from nas_assistant.sources._limits import GIB
 from nas_assistant.sources._resolve_data import ResolvedData, resolve_data
-from nas_assistant.sources._roots import importable_files, working_root
+from nas_assistant.sources._roots import reach
 from nas_assistant.verify._messages import unpack
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._subject import Subject
@@ -235,9 +235,9 @@ class Bench:
         answers = load_file(self.folder / _ANSWERS)["val_y"]
         facts = (read_config(self.folder) or {})["samples"]
         path = subject.path.resolve()
-        root = working_root(path)
+        root, beside, listable = reach(path)
         samples = self.folder / _SAMPLES
-        readable: Sequence[Path] = (*self._beside(path), samples, *((state,) if state else ()))
+        readable = (path, *self._not_closed(beside), samples, *((state,) if state else ()))
         job = {
             "task": "nas_assistant.verify._loop",
             "path": str(path),
@@ -251,7 +251,7 @@ class Bench:
             "state": str(state.resolve()) if state else None,
             "root": root and str(root),
             "readable": [str(item.resolve()) for item in readable],
-            "listable": [str(folder) for folder in (_package_root(path.parent), root) if folder],
+            "listable": [str(folder) for folder in listable],
         }
 
         def heard(message: bytes) -> None:
@@ -271,8 +271,8 @@ class Bench:
             job, dataclasses.replace(self.limits, seconds=seconds), heard
         )
 
-    def _beside(self, path: Path) -> list[Path]:
-        """What a model may read: its file and what is beside it, but not the data, nor the answers kept here.
+    def _not_closed(self, beside: Sequence[Path]) -> list[Path]:
+        """What a model may read beside its file: not the data, nor the answers kept here.
 
         Where its file is among the data, only other Python files are beside it.
         """
@@ -280,10 +280,8 @@ class Bench:
         closed = [self.folder.resolve()]
         if data["kind"] in ("folder", "zip"):
             closed.append(Path(data["path"]))
-        root = working_root(path)
-        above = importable_files(root, path) if root else ()
-        beside = [item.resolve() for item in (*_visible(path.parent), *above)]
-        return [path, *(item for item in beside if not any(_exposes(item, one) for one in closed))]
+        found = (item.resolve() for item in beside)
+        return [item for item in found if not any(_exposes(item, one) for one in closed)]
 
     def _tell(self, step: Step) -> None:
         if self._progress is not None:

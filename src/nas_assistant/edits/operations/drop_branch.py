@@ -76,8 +76,8 @@ def _runs(term: cst.BaseExpression) -> bool:
 
 def _is_spare(context: EditContext, name: cst.Name, method: cst.FunctionDef) -> bool:
     """Whether a variable is read elsewhere, too, or only stands for another one."""
-    inside = [item for item in context.tree.nodes(cst.Name) if context.tree.inside(item, method)]
-    same = [item for item in inside if isinstance(item, cst.Name) and item.value == name.value]
+    named = (item for item in context.tree.nodes(cst.Name) if getattr(item, "value", "") == name.value)
+    same = [item for item in named if context.tree.inside(item, method)]
     targets = [item for item in same if isinstance(context.tree.parents[item], cst.AssignTarget)]
     reads = [
         item for item in same if item not in targets and not isinstance(context.tree.parents[item], cst.Param)
@@ -105,9 +105,7 @@ def _constructor(context: EditContext, name: str, owner: cst.CSTNode) -> list[Re
 def _is_read_elsewhere(context: EditContext, name: str, owner: cst.CSTNode) -> bool:
     """Whether a class that builds on this one, or anything through another object, may read an attribute."""
     assert isinstance(owner, cst.ClassDef)
-    for node in context.tree.nodes(cst.Attribute):
-        if not isinstance(node, cst.Attribute) or node.attr.value != name:
-            continue
+    for node in context.attributes(name):
         around = context.tree.enclosing(node, cst.ClassDef)
         bases = around.bases if isinstance(around, cst.ClassDef) else ()
         if dotted(node.value) != "self" or owner.name.value in {dotted(base.value) for base in bases}:
