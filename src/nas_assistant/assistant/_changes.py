@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nas_assistant.assistant._header import split_lines
+from nas_assistant.sources import syntax_tree
 
 _LINE = re.compile(r"\(line (\d+)\)")
 _STEP = re.compile(r": (\S+) -> ([^\s:]+)")
@@ -85,7 +86,7 @@ def _line_before(opcodes: Sequence[tuple[str, int, int, int, int]], number: int)
 
 def _statement_ends(source: str) -> dict[int, int]:
     """The last line of the statement that begins in a line, if it has no statements inside."""
-    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
+    found = [node for node in ast.walk(syntax_tree(source)) if isinstance(node, ast.stmt)]
     return {
         line: node.end_lineno or line
         for node in found

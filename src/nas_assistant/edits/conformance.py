@@ -22,6 +22,7 @@ from nas_assistant.edits._edit import Edit, EditError
 from nas_assistant.edits._legal import make_changes
 from nas_assistant.edits._samples import KERAS_SAMPLES, TORCH_SAMPLES, Sample
 from nas_assistant.errors import FailureKind
+from nas_assistant.sources import syntax_tree
 
 __all__ = ["KERAS_SAMPLES", "TORCH_SAMPLES", "EditConformance", "Sample"]
 
@@ -99,7 +100,7 @@ class EditConformance:
         """They parse, and differ in more than layout."""
         for sample, context, change in self._changes():
             text = make_changes(context, [change])
-            assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(sample.source)), change.edit.describe()
+            assert ast.dump(syntax_tree(text)) != ast.dump(syntax_tree(sample.source)), change.edit.describe()
 
     def test_shape_safe_edits_keep_the_network_running(self) -> None:
         """They build, run, give the same shape, and another network with no operation unannounced."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 
 from nas_assistant.edits import EditError
 from nas_assistant.errors import FailureKind
 from nas_assistant.generators._prompts import one_line
 from nas_assistant.generators._spans import Span
+from nas_assistant.sources import expression_tree, syntax_tree
 
 LONGEST = 4000
 _OPEN, _CLOSED = "([{", ")]}"
@@ -62,11 +62,9 @@ def _cut(text: str, *, statement: bool) -> str:
 
 def _parse(code: str, span: Span) -> ast.AST:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            if not span.statement:
-                return ast.parse(f"({code}\n)", mode="eval").body
-            (found,) = ast.parse(f"def f():\n {code}").body[0].body  # type: ignore[attr-defined]
+        if not span.statement:
+            return expression_tree(f"({code}\n)")
+        (found,) = syntax_tree(f"def f():\n {code}").body[0].body  # type: ignore[attr-defined]
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "more than one statement"
         told = f"{_where(span)} does not parse ({reason}): {one_line(code, 80)}"

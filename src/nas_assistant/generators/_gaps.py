@@ -15,6 +15,7 @@ from nas_assistant.generators._marks import Style, disarm
 from nas_assistant.generators._prompts import annotate
 from nas_assistant.generators._spans import draw_spans, find_spans, split_at
 from nas_assistant.generators._tasks import own_layers
+from nas_assistant.sources import syntax_tree
 
 if TYPE_CHECKING:
     from nas_assistant.generators._base import Request
@@ -74,7 +75,7 @@ def _undefined(source: str) -> set[str]:
     Raises:
         SyntaxError: The source does not parse.
     """
-    if any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(ast.parse(source))):
+    if any(isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(syntax_tree(source))):
         return set()  # anything may be imported
     top = symtable.symtable(source, "model.py", "exec")
     tables = [top]

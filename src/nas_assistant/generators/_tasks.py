@@ -22,6 +22,7 @@ from nas_assistant.generators._base import Constraints, Proposal
 from nas_assistant.generators._listing import list_changes
 from nas_assistant.generators._prompts import Message, make_messages, one_line, strip_annotations
 from nas_assistant.generators._templates import STRICT, Format, Prompt, own_prompt
+from nas_assistant.sources import syntax_tree
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change, EditContext
@@ -151,6 +152,6 @@ def _chosen(answer: str, changes: Sequence[Change], context: EditContext, prompt
 
 
 def _free(request: Request, source: str, answer: str) -> Proposal:
-    if ast.dump(ast.parse(source)) == ast.dump(ast.parse(request.source)):
+    if ast.dump(syntax_tree(source)) == ast.dump(syntax_tree(request.source)):
         raise EditError(FailureKind.UNCHANGED, "the code is the same as before but for comments and layout")
     return Proposal(source, (), explanation(answer) or ("changed by the model, which did not say why",))

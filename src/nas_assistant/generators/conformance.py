@@ -24,6 +24,7 @@ from nas_assistant.edits._samples import TORCH_SAMPLES, Sample
 from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators._base import Attempt, BaseGenerator, Proposal, Request
 from nas_assistant.relevance import LayerRelevance
+from nas_assistant.sources import syntax_tree
 
 __all__ = ["GeneratorConformance", "Sample", "make_request"]
 
@@ -111,7 +112,7 @@ class GeneratorConformance:
                 if proposal.failure is not None:
                     assert proposal.source == request.source
                     continue
-                assert ast.dump(ast.parse(proposal.source)) != ast.dump(ast.parse(request.source))
+                assert ast.dump(syntax_tree(proposal.source)) != ast.dump(syntax_tree(request.source))
                 assert proposal.edits or proposal.explanation
                 assert all(len(line.splitlines()) == 1 for line in proposal.explanation)
 

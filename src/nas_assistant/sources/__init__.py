@@ -12,7 +12,7 @@ from nas_assistant.sources._latency import RUNTIMES, Latency, Timing, measure_la
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._samples import Samples, read_samples
 from nas_assistant.sources._sandbox import Sandbox
-from nas_assistant.sources._source import parse_source, read_source
+from nas_assistant.sources._source import expression_tree, parse_source, read_source, syntax_tree
 from nas_assistant.sources._watch import Outcome
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Timing",
     "choose_entry",
     "export_onnx",
+    "expression_tree",
     "find_entries",
     "inspect_model",
     "measure_latency",
@@ -37,4 +38,5 @@ __all__ = [
     "read_source",
     "sandbox_features",
     "shape_text",
+    "syntax_tree",
 ]

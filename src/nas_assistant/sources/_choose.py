@@ -14,7 +14,7 @@ from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.sources._entries import Entry, find_entries, framework_of
 from nas_assistant.sources._literals import Literals
 from nas_assistant.sources._names import Names
-from nas_assistant.sources._source import parse_source, read_source
+from nas_assistant.sources._source import expression_tree, parse_source, read_source
 
 _EXAMPLES = (
     ("in_shape", "(1, 3, 32, 32)"),
@@ -70,7 +70,7 @@ def parse_entry(text: str) -> EntryCall:
         UserError: It is neither.
     """
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node = expression_tree(text.strip())
         if isinstance(node, ast.Name):
             return EntryCall(node.id)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

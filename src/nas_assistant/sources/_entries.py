@@ -12,7 +12,7 @@ from typing import Literal
 
 from nas_assistant.errors import UserError
 from nas_assistant.sources._names import Names
-from nas_assistant.sources._source import parse_source, read_source
+from nas_assistant.sources._source import expression_tree, parse_source, read_source
 
 Kind = Literal["class", "instance", "function"]
 
@@ -332,7 +332,7 @@ def _reached(name: str, module: _Module) -> set[str]:
 
 def _parsed(text: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
+        return expression_tree(text)
     except (SyntaxError, ValueError):
         return ast.Constant(None)
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind
 from nas_assistant.sources._choose import parse_entry
+from nas_assistant.sources._source import syntax_tree
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _MAX_MESSAGE = 300
@@ -102,7 +103,7 @@ def _is_free(package: str, root: Path) -> bool:
 def _imports_from(source: str, package: str) -> bool:
     """Whether a file's text imports from its own package, so that it only works as a part of it."""
     top = package.partition(".")[0]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(syntax_tree(source)):
         if isinstance(node, ast.ImportFrom) and (node.level or str(node.module).partition(".")[0] == top):
             return True
         if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == top for alias in node.names):

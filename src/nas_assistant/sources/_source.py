@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import threading
 import warnings
 from pathlib import Path
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 
 MAX_SOURCE_BYTES = 4 * 2**20
+# Before 3.11.8, two threads that parse at once can end in a SystemError
+# (https://github.com/python/cpython/issues/106905); the filters of warnings belong to all threads.
+_PARSING = threading.RLock()
 
 
 def read_source(path: str | Path) -> str:
@@ -36,6 +40,24 @@ def read_source(path: str | Path) -> str:
         raise UserError(f"{path}:{line}: not UTF-8 text: save the file as UTF-8") from error
 
 
+def syntax_tree(text: str, filename: str = "<unknown>") -> ast.Module:
+    """The syntax tree of Python text, whatever other threads parse; warnings of the parser are not shown.
+
+    Raises:
+        SyntaxError: It is not Python; or a ValueError, RecursionError or MemoryError.
+    """
+    with _PARSING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an invalid escape in the file is not for us to report
+        return ast.parse(text, filename)
+
+
+def expression_tree(text: str) -> ast.expr:
+    """Like :func:`syntax_tree` of the text of one expression."""
+    with _PARSING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text, mode="eval").body
+
+
 def parse_source(source: str, path: str | Path) -> ast.Module:
     """The syntax tree of a file.
 
@@ -44,9 +66,7 @@ def parse_source(source: str, path: str | Path) -> ast.Module:
     """
     name = Path(path).name
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the file is not for us to report
-            return ast.parse(source, filename=str(path))
+        return syntax_tree(source, str(path))
     except SyntaxError as error:
         place = f"{name}:{error.lineno}" if error.lineno else name
         message = f"{place}: syntax error: {error.msg}"
