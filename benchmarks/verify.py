@@ -120,7 +120,7 @@ def measure_run(folder: Path, model: Path, data: str, recipe: Recipe, seed: int)
     began, run_dir = time.perf_counter(), folder / f"{model.stem}-{seed}"
     result = improve(model, data=data, seed=seed, run_dir=run_dir, resume=True)
     found = verify_run(
-        run_dir, data=data, top=3, seeds=3, recipe=recipe, store=folder / "store", progress=progress
+        run_dir, data=data, top=3, seeds=5, recipe=recipe, store=folder / "store", progress=progress
     )
     verdict = found.verification.verdict if found.verification is not None else None
     return {
@@ -143,7 +143,7 @@ def measure_runs(folder: Path, runs: int) -> None:
     pairs(folder)  # writes the models
     jobs = [
         (folder / "digits_cnn.py", "digits", Recipe(epochs=9, train_images=1_000)),
-        (folder / "cnn.py", "cifar10", Recipe(epochs=9, train_images=1_000, val_images=1_000)),
+        (folder / "cnn.py", "cifar10", Recipe(epochs=9, train_images=2_000, val_images=2_000)),
     ]
     rows = []
     for model, data, recipe in jobs:

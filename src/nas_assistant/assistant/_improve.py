@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_assistant._files import replace_json, replace_text
 from nas_assistant.assistant._check import Checker
 from nas_assistant.assistant._constraints import constraint_failure, make_constraints
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._evidence import Jury, Shortlist
-from nas_assistant.assistant._files import replace_json, replace_text
 from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, Result

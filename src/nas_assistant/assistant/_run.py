@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nas_assistant.assistant._files import replace_json, replace_text
+from nas_assistant._files import replace_json, replace_text
 from nas_assistant.assistant._history import Candidate, failure_from_json, failure_to_json
 from nas_assistant.edits import Edit
 from nas_assistant.errors import UserError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_assistant._files import replace_json
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation._evaluate import score_row
 from nas_assistant.evaluation.baselines import BaseBaseline
@@ -162,10 +162,7 @@ def run_job(
             for family in job.protocol.ranked
         },
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    partial.replace(path)
+    replace_json(path, result, indent=None)
     return result
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nas_assistant._files import replacing
 from nas_assistant.errors import MissingExtraError, UserError
 
 
@@ -51,7 +50,8 @@ def write_onnx(module: Any, example_input: Any, path: str | Path) -> None:
         for part, mode in modes:
             part.training = mode
     try:
-        _save(program, path)
+        with replacing(path) as partial:
+            program.save(str(partial), external_data=False)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -68,15 +68,3 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
-
-
-def _save(program: Any, path: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        program.save(name, external_data=False)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from nas_assistant._files import replacing
 from nas_assistant.errors import UserError
 from nas_assistant.graphs._draw import to_dot, to_svg
 from nas_assistant.graphs._graph import ComputationalGraph
@@ -40,7 +38,8 @@ def write_graph(graph: ComputationalGraph, path: Path) -> None:
     else:
         raise UserError(f"{path}: cannot write a graph as {suffix or 'a file without a suffix'}: {_REMEDY}")
     try:
-        _replace(path, text)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -70,24 +69,3 @@ def load_graph(path: Path) -> ComputationalGraph:
         return graph_from_json(data)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

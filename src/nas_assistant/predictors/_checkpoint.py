@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from nas_assistant._files import replace_json, replacing
 from nas_assistant.errors import UserError
 
 FORMAT = 1
@@ -30,12 +30,9 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, torch.Tensor], metadata:
         metadata: JSON data.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{TENSORS}.{os.getpid()}.part"
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    partial.replace(folder / TENSORS)
-    partial = folder / f"{METADATA}.{os.getpid()}.part"
-    partial.write_text(json.dumps({"format": FORMAT, **metadata}, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / METADATA)
+    with replacing(folder / TENSORS) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+    replace_json(folder / METADATA, {"format": FORMAT, **metadata})
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import importlib.util
-import os
-import tempfile
 from pathlib import Path
 
+from nas_assistant._files import replacing
 from nas_assistant.errors import MissingExtraError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.sources._inspect import Inspection, run_model
@@ -58,19 +57,8 @@ def export_onnx(
             f"{path}: a {inspection.framework} model cannot be written as ONNX here: only PyTorch models can"
         )
     try:
-        _replace(out, base64.b64decode(content, validate=True))
+        with replacing(out) as partial:
+            partial.write_bytes(base64.b64decode(content, validate=True))
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
     return inspection
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from nas_assistant._files import replacing
 from nas_assistant.encoders import GraphArrays
 from nas_assistant.errors import ModelError
 from nas_assistant.families import Network, get_family
@@ -154,9 +155,8 @@ def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
             arrays.append(GraphArrays.from_graph(family.graph(encoding), spectrum=True))
         except ModelError as error:
             skipped[place] = str(error)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    save_file(_pack(arrays, skipped), partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file(_pack(arrays, skipped), partial)
 
 
 def _pack(arrays: Sequence[GraphArrays], skipped: Mapping[int, str]) -> dict[str, npt.NDArray[Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, load_file, save
 
-from nas_assistant.assistant._files import locked, replace_bytes, replace_json
+from nas_assistant._files import locked, replace_bytes, replace_json
 from nas_assistant.assistant._run import read_config
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.sources import Limits, Outcome, Sandbox

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant.assistant._files import locked, replace_json, replace_text
+from nas_assistant._files import locked, replace_json, replace_text
 from nas_assistant.assistant._run import ROOT
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._subject import Subject

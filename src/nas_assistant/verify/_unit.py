@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant.assistant._files import replace_bytes
+from nas_assistant._files import replace_bytes
 
 _RECORDS, _STATE = "epochs.jsonl", "state-"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant.assistant._files import replace_json
+from nas_assistant._files import replace_json
 from nas_assistant.assistant._run import ROOT
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Limits

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_assistant.assistant._files import replace_json, replace_text
+from nas_assistant._files import replace_json, replace_text
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Limits
 from nas_assistant.verify._backends import check_backend, run_contest

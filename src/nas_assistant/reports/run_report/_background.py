@@ -11,6 +11,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from nas_assistant._files import replacing
 from nas_assistant.errors import UserError
 
 FILE = "map.safetensors"
@@ -66,7 +67,8 @@ class Background:
     def save(self, folder: Path) -> None:
         """Write it beside a checkpoint, in half precision."""
         arrays = {name: np.ascontiguousarray(getattr(self, name), dtype=np.float16) for name in _FIELDS}
-        save_file(arrays, folder / FILE)
+        with replacing(folder / FILE) as partial:
+            save_file(arrays, partial)
 
     @classmethod
     def load(cls, folder: Path) -> Background | None:

@@ -8,6 +8,7 @@ import importlib.resources
 from pathlib import Path
 from string import Template
 
+from nas_assistant._files import replacing
 from nas_assistant.assistant import RunRecord
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
@@ -48,7 +49,8 @@ def write_report(
     """
     page = render(record, predictor, checkpoint=checkpoint, background=background)
     try:
-        out.write_bytes(page.encode("utf-8", "replace"))
+        with replacing(out) as partial:
+            partial.write_bytes(page.encode("utf-8", "replace"))
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
     return out

@@ -5,27 +5,39 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, and a kill at any moment, meets the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int = 0o666) -> Iterator[Path]:
+    """An empty file to write instead of another, whose place it takes when the block ends well.
+
+    A reader, and a kill at any moment, meets the old content or the new one.
+
+    Args:
+        path: The file to replace; its folder is there.
+        mode: Its permissions, before the process's mask.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield partial
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.replace(partial, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
+        partial.unlink(missing_ok=True)
         raise
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file by :func:`replacing`, and its folder if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def replace_text(path: Path, text: str) -> None:
