@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
@@ -30,8 +29,10 @@ from nas_assistant.assistant._run import (
     ORIGINAL,
     RESULT,
     SOURCE,
+    SOURCE_DIGEST,
     RunDirectory,
     check_free,
+    digest,
     holds_run,
     latest_run_path,
     new_run_path,
@@ -232,7 +233,7 @@ def _choose_run(
         check_free(place := folder or new_run_path(path))
         return place, options, (f"{place}: no run to resume, a new one begins",)
     config = read_config(folder)
-    if config is None or config.get("source_sha256") != _digest(text):
+    if config is None or config.get(SOURCE_DIGEST) != digest(text):
         raise UserError(
             f"{path}: not the file that the run in {folder} began with: put it back, or start anew without "
             "--resume"
@@ -315,11 +316,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
-    asked = search.ledger.iterations if not search.ledger.history else 0
-    broken = constraint_failure(original.graph, original.graph, search.checker.constraints)
-    idle = idle_notes(search.options.generator, asked, broken)
-    elsewhere = elsewhere_notes(original.graph, search.checker.path)
-    notes = (*notes, *original.notes, *scope_notes(original.graph), *elsewhere, *idle)
+    notes = (*notes, *_notes(search))
     if jury is not None and shortlist is None and search.best.number:
         notes = (*notes, "the predictor alone chose the best: the run ended before the others were scored")
     result = replace(_result(search, stopped, notes), shortlist=shortlist)
@@ -329,6 +326,20 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result
+
+
+def _notes(search: Search) -> tuple[str, ...]:
+    """What to announce of the user's file and of what became of it."""
+    original, ledger = search.checker.original, search.ledger
+    told = (
+        *original.notes,
+        *scope_notes(original.graph),
+        *elsewhere_notes(original.graph, search.checker.path),
+    )
+    if ledger.history:
+        return told
+    broken = constraint_failure(original.graph, original.graph, search.checker.constraints)
+    return (*told, *idle_notes(search.options.generator, ledger.iterations, broken))
 
 
 def _choose(search: Search, jury: Jury, pool: SandboxPool, stopped: str) -> Shortlist | None:
@@ -346,7 +357,7 @@ def _config(search: Search, original: Inspection) -> dict[str, Any]:
     return {
         "version": __version__,
         "model": str(search.checker.path),
-        "source_sha256": _digest(search.text),
+        SOURCE_DIGEST: digest(search.text),
         "graph": original.graph.hash,
         "entry": original.entry,
         "framework": original.framework,
@@ -384,7 +395,3 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
     if search.meter is not None:
         result = replace(result, **search.meter.results(search.ledger.history, best.number))
     return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

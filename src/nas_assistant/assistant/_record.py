@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,15 @@ from typing import Any
 from nas_assistant.assistant._costs import Front, make_front
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._history import Candidate, best_of
-from nas_assistant.assistant._run import BEST_DIFF, ORIGINAL, SOURCE, RunDirectory, read_config
+from nas_assistant.assistant._run import (
+    BEST_DIFF,
+    ORIGINAL,
+    SOURCE,
+    SOURCE_DIGEST,
+    RunDirectory,
+    digest,
+    read_config,
+)
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.sources import read_source
@@ -121,7 +128,7 @@ def _source(folder: Path, config: dict[str, Any]) -> str:
     path = Path(str(config["model"]))  # the run of an earlier version
     if path.is_file():
         text = read_source(path)
-        if hashlib.sha256(text.encode()).hexdigest() == config["source_sha256"]:
+        if digest(text) == config[SOURCE_DIGEST]:
             return text
     raise UserError(f"{path}: not the file that the run in {folder} began with: put it back")
 

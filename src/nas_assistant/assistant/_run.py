@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,7 +21,7 @@ CONFIG, EVENTS, RESULT, BEST, BEST_DIFF = "config.json", "events.jsonl", "result
 ORIGINAL, SOURCE, REPORT = "original.json", "original.py", "report.html"
 ROOT = Path("nas-runs")
 _FILES = (CONFIG, RESULT, BEST, BEST_DIFF, ORIGINAL, SOURCE, REPORT, "candidates")
-_SOURCE_DIGEST = "source_sha256"  # what other folders' configurations do not have
+SOURCE_DIGEST = "source_sha256"  # what other folders' configurations do not have
 
 
 class RunDirectory:
@@ -181,10 +182,15 @@ def read_config(path: Path) -> dict[str, Any] | None:
     return _read_json(path / CONFIG)
 
 
+def digest(text: str) -> str:
+    """What a configuration holds of the user's file under ``SOURCE_DIGEST``."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def holds_run(path: Path) -> bool:
     """Whether a run began in a folder; one that failed before its first step leaves no event."""
     events = path / EVENTS
-    return _SOURCE_DIGEST in (read_config(path) or {}) or (events.exists() and events.stat().st_size > 0)
+    return SOURCE_DIGEST in (read_config(path) or {}) or (events.exists() and events.stat().st_size > 0)
 
 
 def check_free(path: Path) -> None:

@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -322,3 +323,16 @@ def _checked_samples(heard: Sequence[bytes], data: str) -> dict[str, np.ndarray[
         if {"train_x", "train_y", "val_x", "val_y"} == set(arrays):
             return dict(arrays)
     raise UserError(f"--data {data}: the sandbox handed back something that is no data")
+
+
+@contextlib.contextmanager
+def ended_with(futures: Sequence[Future[None]], benches: Sequence[Bench]) -> Iterator[None]:
+    """Ends what is under way when the block ends with an error."""
+    try:
+        yield
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        for bench in list(benches):
+            bench.stop()
+        raise

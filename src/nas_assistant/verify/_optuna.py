@@ -9,9 +9,8 @@ import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 
 from nas_assistant.verify._backends import brackets
-from nas_assistant.verify._bench import Bench
+from nas_assistant.verify._bench import Bench, ended_with
 from nas_assistant.verify._contest import Contest
-from nas_assistant.verify._verify import _ended_with
 
 _NAME = "nas-assistant"  # Hyperband's brackets depend on it
 
@@ -50,7 +49,7 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
         # With jobs of its own, Optuna ends an interrupted study only after the trials at work.
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(study.optimize, objective, n_trials=1) for _ in numbers]
-            with _ended_with(futures, benches):
+            with ended_with(futures, benches):
                 for future in as_completed(futures):
                     future.result()
     finally:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from nas_assistant._files import replace_json
 from nas_assistant.assistant._run import ROOT
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Limits
-from nas_assistant.verify._bench import Bench, OutOfTime, Step, default_folder
+from nas_assistant.verify._bench import Bench, OutOfTime, Step, default_folder, ended_with
 from nas_assistant.verify._curves import LEAST_EPOCHS, Extrapolation, extrapolate
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._store import DEFAULT_STORE, LabelStore
@@ -252,7 +251,7 @@ class PairRunner:
                 return "done"
             with ThreadPoolExecutor(workers) as pool:
                 futures = [pool.submit(work, seed) for seed in seeds]
-                with _ended_with(futures, benches):
+                with ended_with(futures, benches):
                     wait(futures, return_when=FIRST_EXCEPTION)
                     for future in futures:
                         if future.done():
@@ -287,19 +286,6 @@ class PairRunner:
             second = bench.train(self.pair[1], seed, epoch)
             if _foreseeable(first, second, bench.recipe.epochs):
                 return
-
-
-@contextlib.contextmanager
-def _ended_with(futures: Sequence[Future[None]], benches: Sequence[Bench]) -> Iterator[None]:
-    """Ends what is under way when the block ends with an error."""
-    try:
-        yield
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        for bench in list(benches):
-            bench.stop()
-        raise
 
 
 def _foreseeable(first: Sequence[Epoch], second: Sequence[Epoch], total: int) -> bool:
