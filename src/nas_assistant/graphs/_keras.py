@@ -11,7 +11,7 @@ from typing import Any
 
 from nas_assistant.errors import MissingExtraError, UserError
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._locations import _ATTRIBUTE, caller_location, creator_location
+from nas_assistant.graphs._locations import CREATED, caller_location, creator_location
 
 BATCH = 2
 _DEFAULT_SIZE = 32
@@ -144,13 +144,13 @@ def record_keras_creation() -> Iterator[None]:
     @functools.wraps(new)
     def noting_creation(cls: type, *args: Any, **kwargs: Any) -> Any:
         instance = new(cls, *args, **kwargs)
-        instance.__dict__.setdefault(_ATTRIBUTE, creator_location(instance))
+        instance.__dict__.setdefault(CREATED, creator_location(instance))
         return instance
 
     @functools.wraps(init)
     def noting_call(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        self.__dict__[_ATTRIBUTE] = caller_location()
+        self.__dict__[CREATED] = caller_location()
 
     Operation.__new__ = noting_creation
     Node.__init__ = noting_call

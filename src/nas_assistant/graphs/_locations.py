@@ -15,7 +15,7 @@ from typing import Any
 
 from nas_assistant.graphs._node import Location
 
-_ATTRIBUTE = "_nas_assistant_created"
+CREATED = "_nas_assistant_created"
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)')
 _LIBRARIES = ("torch", "keras", "tensorflow")
@@ -24,7 +24,7 @@ _ENTRIES = frozenset({"trace_graph", "trace_keras", "trace_tensorflow", "walk"})
 
 
 @functools.cache
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
     if file.startswith("<"):
         return True
     parts = Path(file).parts
@@ -46,7 +46,7 @@ def caller_location() -> Location | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        if not _is_library(code.co_filename):
+        if not is_library(code.co_filename):
             return _location(frame)
         if code.co_name in _ENTRIES and code.co_filename.startswith(_PACKAGE):
             return None
@@ -60,7 +60,7 @@ def creator_location(layer: Any) -> Location | None:
     while frame is not None:
         code = frame.f_code
         first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        if first is not layer and not _is_library(code.co_filename):
+        if first is not layer and not is_library(code.co_filename):
             return _location(frame)
         frame = frame.f_back
     return None
@@ -69,12 +69,12 @@ def creator_location(layer: Any) -> Location | None:
 def location_in_trace(trace: str) -> Location | None:
     """The innermost place outside the frameworks that a printed traceback names."""
     frames = [(match["file"], int(match["line"])) for match in _FRAME.finditer(trace)]
-    return next((Location(file, line) for file, line in reversed(frames) if not _is_library(file)), None)
+    return next((Location(file, line) for file, line in reversed(frames) if not is_library(file)), None)
 
 
 def created_at(layer: Any) -> Location | None:
     """Where a layer was created, when :func:`record_creation` was active then."""
-    place = getattr(layer, "__dict__", {}).get(_ATTRIBUTE)
+    place = getattr(layer, "__dict__", {}).get(CREATED)
     return place if isinstance(place, Location) else None
 
 
@@ -102,8 +102,8 @@ def _record_torch() -> Iterator[None]:
 
     @functools.wraps(original)
     def noting(self: Any, *args: Any, **kwargs: Any) -> None:
-        if _ATTRIBUTE not in self.__dict__:
-            self.__dict__[_ATTRIBUTE] = creator_location(self)
+        if CREATED not in self.__dict__:
+            self.__dict__[CREATED] = creator_location(self)
         original(self, *args, **kwargs)
 
     torch.nn.Module.__init__ = noting  # type: ignore[method-assign]

@@ -15,7 +15,7 @@ from keras import tree
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._keras_layers import Step
 from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite, model_name
-from nas_assistant.graphs._locations import _is_library, caller_location
+from nas_assistant.graphs._locations import caller_location, is_library
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import BATCH_NORM_SCALE
@@ -208,7 +208,7 @@ class _Weight:
 
 def _place(operation: Any) -> Location | None:
     frames = [(frame.filename, frame.lineno) for frame in operation.traceback or ()]
-    return next((Location(file, line) for file, line in reversed(frames) if not _is_library(file)), None)
+    return next((Location(file, line) for file, line in reversed(frames) if not is_library(file)), None)
 
 
 @contextlib.contextmanager

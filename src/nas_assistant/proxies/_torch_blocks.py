@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from nas_assistant.graphs import Operation
 from nas_assistant.proxies._probe import Block
-from nas_assistant.proxies._torch_recorder import _LAYERS, _describe
+from nas_assistant.proxies._torch_recorder import LAYERS, describe_call
 
 _SEQUENCES = (torch.nn.Sequential, torch.nn.ModuleList)
 
@@ -46,7 +46,7 @@ class _Trail(TorchFunctionMode):
         sources = tuple(self._step_of[id(t)] for t in tensors if id(t) in self._step_of)
         if not sources:
             return function(*args, **kwargs)
-        call, operation = _describe(function, args, kwargs, tensors)
+        call, operation = describe_call(function, args, kwargs, tensors)
         if operation is Operation.DROPOUT:
             return call.input
         result = function(*args, **kwargs)
@@ -54,7 +54,7 @@ class _Trail(TorchFunctionMode):
             if isinstance(made, torch.Tensor):
                 self._step_of[id(made)] = len(self.steps)
                 unit, composite = self._running or (next(self._visits), False)
-                self.steps.append(_Step(made, sources, unit, composite, operation in _LAYERS))
+                self.steps.append(_Step(made, sources, unit, composite, operation in LAYERS))
         return result
 
     def run(self, module: torch.nn.Module) -> None:

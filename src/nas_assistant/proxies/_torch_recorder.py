@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Operation
 from nas_assistant.graphs._torch_calls import Call, bind, describe, plain_name
 
-_LAYERS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
+LAYERS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
 _GATES = ACTIVATIONS - {Operation.SOFTMAX}
 
 
@@ -90,7 +90,7 @@ class Recorder(TorchFunctionMode):
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)]
         if not tensors:
             return function(*args, **kwargs)
-        call, operation = _describe(function, args, kwargs, tensors)
+        call, operation = describe_call(function, args, kwargs, tensors)
         source = call.input
         if operation is Operation.DROPOUT or (operation in NORMALISATIONS and not self._normalise):
             return source
@@ -106,7 +106,7 @@ class Recorder(TorchFunctionMode):
             self._before_softmax[id(result)] = (source, result)
         if result.dim() >= 3 and result[0, 0].numel() > 1:
             self.recording.last_map = result
-        if self._outputs and operation in _LAYERS and result.requires_grad:
+        if self._outputs and operation in LAYERS and result.requires_grad:
             channels = result.dim() - 1 if operation is Operation.DENSE else 1
             weight = call.get("weight", tensors[-1])
             count = weight.numel() // result.shape[channels]
@@ -120,7 +120,7 @@ class Recorder(TorchFunctionMode):
         self.recording.variances.append(float(source.var(dim=places).mean()))
 
 
-def _describe(
+def describe_call(
     function: Callable[..., Any], args: Any, kwargs: Any, tensors: list[torch.Tensor]
 ) -> tuple[Call, Operation]:
     name = plain_name(resolve_name(function) or getattr(function, "__name__", "other"))

@@ -63,7 +63,7 @@ def _weaknesses(features: dict[str, str]) -> list[str]:
 
 
 def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[str, Any]:
-    _seed(job["seed"])
+    seed_all(job["seed"])
     if "count" in job:
         from nas_assistant.sources._labelled import samples_answer
 
@@ -79,7 +79,7 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
         from nas_assistant.sources._data import load_example
 
         example = load_example(job["data"], notes)
-    _seed(job["seed"])
+    seed_all(job["seed"])
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
         from nas_assistant.sources._run_torch import run as run_torch
 
@@ -91,16 +91,16 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
     else:
         raise JobFailure(
             FailureKind.IMPORT,
-            f"{path.name}: {job['entry']} gives {_kind(model)}, not an nn.Module or a keras.Model",
+            f"{path.name}: {job['entry']} gives {kind_of(model)}, not an nn.Module or a keras.Model",
         )
     return result | {"notes": notes}
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
-def _seed(seed: int) -> None:
+def seed_all(seed: int) -> None:
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)

@@ -17,8 +17,8 @@ from nas_assistant.sources._example import Example, shape_text
 from nas_assistant.sources._load import JobFailure, describe, load_module
 
 SAMPLES = 2
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
-_SPLITS = ("train", "training", "trainset", "test", "testing", "val", "valid", "validation")
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
+SPLITS = ("train", "training", "trainset", "test", "testing", "val", "valid", "validation")
 _MAX_SIDE = 4096
 
 _Taken = TypeVar("_Taken")
@@ -105,14 +105,14 @@ def labelled_images(path: Path, names: list[str]) -> tuple[list[PurePosixPath], 
     Raises:
         JobFailure: There are none.
     """
-    images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in _SUFFIXES]
+    images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
     labelled = [image for image in images if len(image.parts) > 1]
-    classes = {image.parent.name for image in labelled} - set(_SPLITS)
+    classes = {image.parent.name for image in labelled} - set(SPLITS)
     if not classes:
         message = f"{path.name}: no images in folders named after their classes (CLASS/image.png)"
         raise JobFailure(FailureKind.IMPORT, message)
     labelled = [image for image in labelled if image.parent.name in classes]
-    training = [image for image in labelled if image.parts[-3:-2] and image.parts[-3].lower() in _SPLITS[:3]]
+    training = [image for image in labelled if image.parts[-3:-2] and image.parts[-3].lower() in SPLITS[:3]]
     return training or labelled, sorted(classes)
 
 

@@ -41,7 +41,7 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     try:
         graph = read_keras(model, shapes if len(shapes) > 1 else shapes[0])  # type: ignore[arg-type]
     except UserError as error:
-        raise _failed(error, path, batch, "the forward pass") from error
+        raise run_failure(error, path, batch, "the forward pass") from error
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "keras"}
     if job.get("time") and job["time"]["runtime"] == "framework":
         from nas_assistant.sources._time_keras import time_model
@@ -61,7 +61,7 @@ def _choose_batch(
     if declared := _declared(model):
         return _declared_batch(model, declared, given, example, notes, path)
     if example is not None:
-        values = example.as_channels_last() if _channels_last() else example.channels_first()
+        values = example.as_channels_last() if is_channels_last() else example.channels_first()
         return _forward(model, values, path)
     if given:
         return _forward(model, _zeros_or_noise(model, _in_model_order(given)), path)
@@ -77,7 +77,7 @@ def _declared_batch(
     path: Path,
 ) -> Any:
     """A batch for a model whose own Input layers say what it takes."""
-    values = example.as_channels_last() if example is not None and _channels_last() else None
+    values = example.as_channels_last() if example is not None and is_channels_last() else None
     hint = tuple(values.shape[1:]) if values is not None else _in_model_order(given) if given else _DEFAULT
     batches = []
     for tensor in declared:
@@ -123,7 +123,7 @@ def _likely_shapes(tokens: bool) -> Iterator[tuple[int, ...]]:
         yield from ((16,), (128,))
         return
     for shape in (_DEFAULT, (28, 28, 1), (224, 224, 3)):
-        yield shape if _channels_last() else (shape[2], *shape[:2])
+        yield shape if is_channels_last() else (shape[2], *shape[:2])
     yield from ((784,), (64,), (16, 16))
 
 
@@ -132,10 +132,10 @@ def _forward(model: Any, batch: Any, path: Path) -> Any:
         model(batch, training=False)
     except TypeError as error:
         if "training" not in str(error):
-            raise _failed(error, path, batch, "the forward pass") from error
+            raise run_failure(error, path, batch, "the forward pass") from error
         _forward_plain(model, batch, path)
     except Exception as error:
-        raise _failed(error, path, batch, "the forward pass") from error
+        raise run_failure(error, path, batch, "the forward pass") from error
     return batch
 
 
@@ -143,7 +143,7 @@ def _forward_plain(model: Any, batch: Any, path: Path) -> None:
     try:
         model(batch)
     except Exception as error:
-        raise _failed(error, path, batch, "the forward pass") from error
+        raise run_failure(error, path, batch, "the forward pass") from error
 
 
 def _train_step(model: Any, batch: Any, path: Path) -> None:
@@ -156,13 +156,13 @@ def _train_step(model: Any, batch: Any, path: Path) -> None:
             loss = tf.add_n([tf.reduce_mean(tf.cast(output, tf.float32)) for output in outputs])
         gradients = tape.gradient(loss, [getattr(variable, "value", variable) for variable in variables])
     except Exception as error:
-        raise _failed(error, path, batch, "a training step") from error
+        raise run_failure(error, path, batch, "a training step") from error
     if all(gradient is None for gradient in gradients):
         message = f"{path.name}: cannot be trained: no gradient reaches the weights from the output"
         raise JobFailure(FailureKind.SHAPE, message)
 
 
-def _failed(error: BaseException, path: Path, batch: Any, what: str) -> JobFailure:
+def run_failure(error: BaseException, path: Path, batch: Any, what: str) -> JobFailure:
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
@@ -193,7 +193,7 @@ def _reads_tokens(model: Any) -> bool:
 
 def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """``C, H, W`` as ``H, W, C``; left alone when it is written so already."""
-    if len(shape) not in (3, 4) or not _channels_last():
+    if len(shape) not in (3, 4) or not is_channels_last():
         return shape
     if shape[0] not in _CHANNELS and shape[-1] in _CHANNELS:
         return shape
@@ -202,14 +202,14 @@ def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _outward(shape: tuple[int, ...]) -> tuple[int, ...]:
     """A shape of the model's as everything outside Keras has it: channels first."""
-    return to_channels_first(shape) if _channels_last() else shape
+    return to_channels_first(shape) if is_channels_last() else shape
 
 
 def _text(shape: tuple[int, ...]) -> str:
     return shape_text(_outward(shape))
 
 
-def _channels_last() -> bool:
+def is_channels_last() -> bool:
     return bool(keras.config.image_data_format() == "channels_last")
 
 

@@ -43,12 +43,12 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
         JobFailure: The model does not run or does not train on the example.
     """
     path = Path(job["path"])
-    model = _unwrapped(model).eval()
+    model = unwrapped(model).eval()
     batch = _choose_batch(model, job, example, notes, path)
     try:
         graph = read_torch(model, batch)
     except UserError as error:
-        raise _failed(error, path, batch, "the forward pass") from error
+        raise run_failure(error, path, batch, "the forward pass") from error
     if job.get("train", True):
         _train_step(model, batch, path)
     answer: dict[str, Any] = {"graph": graph.to_json(), "framework": "torch"}
@@ -75,12 +75,12 @@ def _exported(model: nn.Module, batch: torch.Tensor, path: Path) -> str:
     return base64.b64encode(file.read_bytes()).decode()
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside ``torch.compile`` or ``DataParallel``."""
     for name, kind in (("_orig_mod", nn.Module), ("module", nn.DataParallel)):
         inner = getattr(model, name, None)
         if isinstance(inner, nn.Module) and isinstance(model, kind):
-            return _unwrapped(inner)
+            return unwrapped(inner)
     return model
 
 
@@ -121,8 +121,8 @@ def _forward(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
     except Exception as error:
         if isinstance(error, TypeError) and not _accepts(model.forward, batch):
             raise _not_one_input(error, model, path) from error
-        raise _failed(error, path, batch, "the forward pass") from error
-    if not _tensors(output):
+        raise run_failure(error, path, batch, "the forward pass") from error
+    if not tensors_in(output):
         message = f"{path.name}: the forward pass returns {type(output).__name__}, not a tensor"
         raise JobFailure(FailureKind.SHAPE, message)
 
@@ -132,7 +132,7 @@ def _train_step(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
         return
     model.train()
     try:
-        tensors = [t for t in _tensors(model(batch)) if t.is_floating_point() and t.requires_grad]
+        tensors = [t for t in tensors_in(model(batch)) if t.is_floating_point() and t.requires_grad]
         if not tensors:
             line = _forward_line(model, path)
             place = f"{path.name}:{line}" if line else path.name
@@ -142,7 +142,7 @@ def _train_step(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
     except JobFailure:
         raise
     except Exception as error:
-        raise _failed(error, path, batch, "a training step") from error
+        raise run_failure(error, path, batch, "a training step") from error
     finally:
         model.zero_grad(set_to_none=True)
         model.eval()
@@ -178,7 +178,7 @@ def _readable_part(model: nn.Module, path: Path) -> str | None:
     return None
 
 
-def _failed(error: BaseException, path: Path, batch: torch.Tensor, what: str) -> JobFailure:
+def run_failure(error: BaseException, path: Path, batch: torch.Tensor, what: str) -> JobFailure:
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
@@ -234,11 +234,11 @@ def _likely_shapes(model: nn.Module) -> Iterator[tuple[int, ...]]:
     yield (1, 28, 28)
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
+def tensors_in(value: Any) -> list[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (tuple, list)):
-        return [tensor for part in value for tensor in _tensors(part)]
+        return [tensor for part in value for tensor in tensors_in(part)]
     return []

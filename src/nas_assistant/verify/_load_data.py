@@ -11,14 +11,14 @@ import numpy as np
 from safetensors.numpy import save
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._child import _seed
-from nas_assistant.sources._data import _SPLITS, _SUFFIXES, decode, with_files, with_object
+from nas_assistant.sources._child import seed_all
+from nas_assistant.sources._data import IMAGE_SUFFIXES, SPLITS, decode, with_files, with_object
 from nas_assistant.sources._labelled import fitted, read_labelled
 from nas_assistant.sources._load import JobFailure
 from nas_assistant.verify._messages import pack
 
 Array = np.ndarray[Any, Any]
-_TRAIN, _HELD_OUT = _SPLITS[:3], _SPLITS[3:]
+_TRAIN, _HELD_OUT = SPLITS[:3], SPLITS[3:]
 _HELD_OUT_SHARE = 0.2
 _MAX_BYTES = 2 * 2**30
 
@@ -29,7 +29,7 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
     Raises:
         JobFailure: There are too few labelled samples.
     """
-    _seed(0)
+    seed_all(0)
     data, limits = job["data"], (int(job["train_images"]), int(job["val_images"]))
     rng = np.random.default_rng(0)  # the split is part of the data, the same for every seed
     if data["kind"] == "digits":
@@ -62,9 +62,11 @@ def _choose(
     limits: tuple[int, int],
     rng: np.random.Generator,
 ) -> dict[str, Array]:
-    files = sorted(p for p in map(PurePosixPath, names) if p.suffix.lower() in _SUFFIXES and len(p.parts) > 1)
+    files = sorted(
+        p for p in map(PurePosixPath, names) if p.suffix.lower() in IMAGE_SUFFIXES and len(p.parts) > 1
+    )
     splits = [image.parts[-3].lower() if len(image.parts) > 2 else "" for image in files]
-    classes = sorted({image.parent.name for image in files} - set(_SPLITS))
+    classes = sorted({image.parent.name for image in files} - set(SPLITS))
     if len(classes) < 2:
         _refuse(path.name, f"images of {len(classes)} classes")
     number = {name: index for index, name in enumerate(classes)}

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._child import _kind, _seed
+from nas_assistant.sources._child import kind_of, seed_all
 from nas_assistant.sources._load import JobFailure, load_module, make_object
 from nas_assistant.verify._batches import Array, Samples, held_out_batches, steps_per_epoch, training_batches
 from nas_assistant.verify._messages import pack
@@ -52,7 +52,7 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
     """
     path, recipe, seed = Path(job["path"]), job["recipe"], int(job["seed"])
     samples = Samples.read(Path(job["samples"]))
-    _seed(seed)
+    seed_all(seed)
     if job["root"]:
         sys.path.insert(0, job["root"])
     trainee = _trainee(make_object(load_module(path, job["source"]), job["entry"]), job, samples)
@@ -63,7 +63,7 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
         done = int(state.pop("epoch")[0])
         trainee.restore(state)
     for epoch in range(done, job["until"]):
-        _seed(seed + 7919 * (epoch + 1))  # dropout goes on alike after a pause
+        seed_all(seed + 7919 * (epoch + 1))  # dropout goes on alike after a pause
         began = time.monotonic()
         loss = _epoch(trainee, samples, recipe, seed, epoch)
         classes = _classes(trainee, samples)
@@ -86,7 +86,7 @@ def _trainee(model: Any, job: dict[str, Any], samples: Samples) -> Trainee:
         framework = "keras"
     else:
         name = Path(job["path"]).name
-        message = f"{name}: {job['entry']} gives {_kind(model)}, not an nn.Module or a keras.Model"
+        message = f"{name}: {job['entry']} gives {kind_of(model)}, not an nn.Module or a keras.Model"
         raise JobFailure(FailureKind.IMPORT, message)
     module = importlib.import_module(f"nas_assistant.verify._train_{framework}")
     trainee: Trainee = module.make(model, job, samples)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nas_assistant.sources._run_keras import _channels_last, _failed
+from nas_assistant.sources._run_keras import is_channels_last, run_failure
 from nas_assistant.verify._batches import Array, Samples
 from nas_assistant.verify._loop import Trainee, check_scores, output_kind
 
@@ -27,7 +27,7 @@ def make(model: Any, job: dict[str, Any], samples: Samples) -> KerasTrainee:
     try:
         scores = _scores(model(x, training=False)).numpy()
     except Exception as error:
-        raise _failed(error, path, x, "the forward pass") from error
+        raise run_failure(error, path, x, "the forward pass") from error
     check_scores(tuple(scores.shape), job)
     return KerasTrainee(model, output_kind(scores.astype(np.float64)), job["recipe"], path)
 
@@ -69,7 +69,7 @@ class KerasTrainee(Trainee):
         try:
             return float(self._step(tf.constant(batch), tf.constant(y)))
         except Exception as error:
-            raise _failed(error, self._path, batch, "a training step") from error
+            raise run_failure(error, self._path, batch, "a training step") from error
 
     def scores(self, x: Array) -> Array:
         """Scores ``(N, classes)`` in evaluation mode."""
@@ -77,7 +77,7 @@ class KerasTrainee(Trainee):
         try:
             scores: Array = self._forward(tf.constant(batch)).numpy()
         except Exception as error:
-            raise _failed(error, self._path, batch, "the forward pass") from error
+            raise run_failure(error, self._path, batch, "the forward pass") from error
         return scores
 
     def state(self) -> dict[str, Array]:
@@ -100,7 +100,7 @@ class KerasTrainee(Trainee):
 
 
 def _in_order(x: Array) -> Array:
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if x.ndim == 4 and _channels_last() else x
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if x.ndim == 4 and is_channels_last() else x
 
 
 def _scores(output: Any) -> Any:

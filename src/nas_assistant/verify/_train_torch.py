@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nas_assistant.sources._run_torch import _failed, _tensors, _unwrapped
+from nas_assistant.sources._run_torch import run_failure, tensors_in, unwrapped
 from nas_assistant.verify._batches import Array, Samples
 from nas_assistant.verify._loop import Trainee, check_scores, output_kind
 
@@ -23,14 +23,14 @@ def make(model: nn.Module, job: dict[str, Any], samples: Samples) -> TorchTraine
     Raises:
         JobFailure: It does not run, or is no classifier of this data.
     """
-    model = _unwrapped(model).eval()
+    model = unwrapped(model).eval()
     x = torch.from_numpy(samples.scaled(samples.val_x[:2]))
     path = Path(job["path"])
     try:
         with torch.no_grad():
             scores = _scores(model(x))
     except Exception as error:
-        raise _failed(error, path, x, "the forward pass") from error
+        raise run_failure(error, path, x, "the forward pass") from error
     check_scores(tuple(scores.shape), job)
     return TorchTrainee(model, output_kind(scores.double().numpy()), job["recipe"], path)
 
@@ -64,7 +64,7 @@ class TorchTrainee(Trainee):
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
         except Exception as error:
-            raise _failed(error, self._path, batch, "a training step") from error
+            raise run_failure(error, self._path, batch, "a training step") from error
         return float(loss.detach())
 
     def scores(self, x: Array) -> Array:
@@ -75,7 +75,7 @@ class TorchTrainee(Trainee):
             with torch.no_grad():
                 return _scores(self._model(batch)).float().numpy()
         except Exception as error:
-            raise _failed(error, self._path, batch, "the forward pass") from error
+            raise run_failure(error, self._path, batch, "the forward pass") from error
 
     def state(self) -> dict[str, Array]:
         """Weights and buffers, and the optimiser's moments."""
@@ -103,5 +103,5 @@ class TorchTrainee(Trainee):
 
 def _scores(output: Any) -> torch.Tensor:
     """The first tensor that a model gives, without the axes of length 1 behind it."""
-    first = _tensors(output)[0]
+    first = tensors_in(output)[0]
     return first.flatten(1) if first.ndim > 2 and first[0].numel() == first.shape[1] else first
