@@ -68,7 +68,7 @@ def test_steps_at_one_place_are_one() -> None:
     history = [(source, (line,)) for source, line in zip(sources, told, strict=False)]
     assert changes_left(history, sources[-1]) == ("widen a (line 1): 8 -> 24: helps more",)
     both = _with(sources[-1], ("d = Dense(10)", "d = Dense(10, relu)"))
-    assert changes_left(history, both) == ("widen a (line 1): 8 -> 24: helps more",)
+    assert changes_left(history, both) == ("widen a (line 1): 8 -> 24: helps more", "line 7 is changed")
 
 
 def test_what_is_put_in_before_a_changed_line_is_told() -> None:
@@ -80,4 +80,80 @@ def test_what_is_put_in_before_a_changed_line_is_told() -> None:
 def test_nothing_and_what_cannot_be_found() -> None:
     assert changes_left([], FILE) == ()
     moved = _with(FILE, ("Dense(10)", "Dense(20)"))
-    assert changes_left([(FILE, ("somewhere (line 1)",))], moved) == ("somewhere (line 1)",)
+    assert changes_left([(FILE, ("somewhere (line 1)",))], moved) == ("somewhere (line 7)",)
+
+
+def _history(*steps: tuple[tuple[tuple[str, str], ...], tuple[str, ...]]) -> tuple[str, ...]:
+    """What is left of steps, each the replacements that it makes and what it tells."""
+    history, source = [], FILE
+    for pairs, told in steps:
+        history.append((source, told))
+        source = _with(source, *pairs)
+    return changes_left(history, source)
+
+
+def test_a_change_in_several_places_is_left_while_one_of_them_is() -> None:
+    both = (("Conv(8)", "Conv(12)"), ("Dense(10)", "Dense(12)"))
+    told = "scale width a (line 1): 8 -> 12 channels, in 2 places: helps"
+    assert _history((both, (told,))) == (told,)
+    rest = ("scale width a (line 7): 8 -> 12 channels: helps",)
+    assert _history((both, (told,)), ((("Conv(12)", "Conv(8)"),), ())) == rest
+    assert not _history((both, (told,)), (tuple((new, old) for old, new in both), ()))
+
+
+def test_what_came_back_to_an_earlier_text_is_told_once() -> None:
+    there, back = ("b = Pool()", "b = Pool() + a"), ("b = Pool() + a", "b = Pool()")
+    skip, drop = "add skip pool (line 2): Pool + a", "drop branch a (line 2): a"
+    assert _history(((there,), (skip,)), ((back,), (drop,)), ((there,), (skip,))) == (skip,)
+    other = ("Dense(10)", "Dense(12)")
+    told = _history(((there,), (skip,)), ((back, other), (drop, "widen d (line 7)")))
+    assert told == ("widen d (line 7)",)
+
+
+def test_only_what_was_the_user_s_is_told_as_taken_out() -> None:
+    put_in = ("b = Pool()\n", "b = Pool()\nn = Norm()\nr = ReLU()\n")
+    told = (
+        ((put_in,), ("insert block b (line 2)",)),
+        (
+            (("n = Norm()\n", ""), ("d = Dense(10)\n", "")),
+            ("remove layer n (line 3): norm", "drop d (line 9)"),
+        ),
+    )
+    assert _history(*told) == ("insert block b (line 2)", "drop d (line 7)")
+
+
+def test_steps_go_on_where_the_layer_became_the_first_of_a_sequence() -> None:
+    wrapped = ("b = Pool()", "b = Seq(\n    Conv(5),\n    ReLU(),\n)")
+    start = _with(FILE, ("b = Pool()", "b = Conv(7)"))
+    first = _with(start, ("Conv(7)", "Conv(9)"))
+    second = _with(FILE, (wrapped[0], wrapped[1].replace("5", "9")))
+    steps = [
+        (start, ("change kernel b (line 2): 7x7 -> 9x9 kernel: hurts",)),
+        (first, ("repeat layer b (line 2): once more behind itself",)),
+        (second, ("change kernel b.0 (line 3): 9x9 -> 5x5 kernel: still hurts",)),
+    ]
+    assert changes_left(steps, _with(FILE, wrapped)) == (
+        "repeat layer b (line 2): once more behind itself",
+        "change kernel b (line 2): 7x7 -> 5x5 kernel: still hurts",
+    )
+    beside = [
+        (FILE, ("change kernel b.0 (line 2): 3 -> 5",)),
+        (second, ("change kernel b.1 (line 2): 5 -> 7",)),
+    ]
+    assert len(changes_left(beside, _with(FILE, wrapped))) == 2
+
+
+def test_a_hunk_that_no_line_explains_is_told_plainly() -> None:
+    new = (
+        ("a = Conv(8)\n", "import x\na = Conv(8)\n"),
+        ("b = Pool()", "b = Mean()"),
+        ("Dense(10)", "Dense()"),
+    )
+    assert _history((new, ())) == ("lines are added before line 1", "line 2 is changed", "line 7 is changed")
+    # What a change brings with it elsewhere is its own.
+    assert _history((new, ("swap pool b (line 2)",))) == ("swap pool b (line 2)",)
+    assert _history((new, ("swap pool b (line 2)",)), ((("Mean", "Pool"),), ())) == (
+        "lines are added before line 1",
+        "line 7 is changed",
+    )
+    assert _history((new, ("as it likes",))) == ("as it likes",)

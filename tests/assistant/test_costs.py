@@ -163,3 +163,11 @@ def test_too_much_memory(model: Path, predictor: Predictor) -> None:
 def test_a_run_without_a_proposal_says_what_to_do(model: Path, predictor: Predictor) -> None:
     result = improve(model, predictor=predictor, generator=Scripted(), max_iterations=1, run_dir="run")
     assert not result.improved and any("scripted found nothing to change" in note for note in result.notes)
+
+
+def test_a_run_with_few_proposals_says_so(model: Path, predictor: Predictor) -> None:
+    wider = _swap("nn.Conv2d(3, 8, 3, padding=1)", "nn.Conv2d(3, 8, 3, padding=1, bias=False)")
+    options: dict[str, Any] = {"max_iterations": 3, "gain": 0.9, "run_dir": "run"}
+    result = improve(model, predictor=predictor, generator=Scripted([wider]), **options)
+    assert len(result.history) == 1
+    assert any("scripted found nothing to change in 2 of 3 rounds" in note for note in result.notes)

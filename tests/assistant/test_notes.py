@@ -25,16 +25,25 @@ def test_a_much_larger_model_is_told() -> None:
 
 
 def test_a_run_without_candidates_tells_why() -> None:
-    assert not idle_notes("mutate", 0, None)
-    (note,) = idle_notes("mutate", 3, None)
+    assert not idle_notes("mutate", 0, 0, None)
+    (note,) = idle_notes("mutate", 3, 3, None)
     assert note.startswith("generator mutate found nothing to change in this file within the limits")
     (note,) = idle_notes(
-        "mutate", 3, Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
+        "mutate", 3, 3, Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
     )
     assert (
         note == "your model has 9 parameters, more than the limit of 5, and no change was found that comes "
         "within it"
     )
+
+
+def test_a_run_with_few_candidates_tells_why() -> None:
+    over = Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
+    for broken in (None, over):
+        (note,) = idle_notes("mutate", 9, 10, broken)
+        assert note.startswith("generator mutate found nothing to change in 9 of 10 rounds within the limits")
+        assert "--generator openai or llama_cpp" in note
+    assert not idle_notes("mutate", 5, 10, None)
 
 
 def test_layers_of_other_files_are_told() -> None:

@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from nas_assistant.cli._output import counted
+from nas_assistant.errors import UserError
+
 Run = Callable[..., Any]
 
 
@@ -58,6 +61,40 @@ def test_nothing_better_is_exit_code_1(model: Path, checkpoint: Path, run: Run) 
     result = run("improve", model, *options)
     assert result.exit_code == 1 and "Your model passes the target itself" in result.stdout
     assert not Path("run/best.py").exists()
+
+
+def test_no_target_is_told_where_the_run_goes_on(model: Path, checkpoint: Path, run: Run) -> None:
+    options = ("--checkpoint", checkpoint, "--max-iterations", "1")
+    front = run("improve", model, *options, "--objective", "accuracy,params", "--run-dir", "front")
+    assert " in 1 round, " in front.stdout and "no round was left\n" in front.stdout
+    assert "(target " not in Path("front/report.html").read_text()
+    both = run(
+        "improve", model, *options, "--objective", "accuracy,params", "--gain", "0.9", "--run-dir", "both"
+    )
+    assert "no round was left (target " in both.stdout and "(target " in Path("both/report.html").read_text()
+
+
+def test_a_report_that_could_not_be_written_is_not_named(
+    model: Path, checkpoint: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*values: Any, **named: Any) -> Path:
+        raise UserError("no room")
+
+    monkeypatch.setattr("nas_assistant.reports.run_report.write_report", fail)
+    arguments = ("--gain", "0.000000001", "--run-dir", "run", "--seed", "1")
+    result = run("improve", model, "--checkpoint", checkpoint, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "no report was written: no room" in result.stderr
+    assert "Better file: run/best.py" in result.stdout and "Report:" not in result.stdout
+
+
+def test_one_is_told_in_the_singular() -> None:
+    assert [counted(number, "round") for number in (0, 1, 2, 1000)] == [
+        "0 rounds",
+        "1 round",
+        "2 rounds",
+        "1,000 rounds",
+    ]
 
 
 def test_ctrl_c_prints_the_best_so_far(model: Path, checkpoint: Path) -> None:

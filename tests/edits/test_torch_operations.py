@@ -104,13 +104,6 @@ GOLDEN = [
         ],
     ),
     (("add_norm", "features.0", {}), ["+            nn.BatchNorm2d(16),"]),
-    (
-        ("add_norm", "fc", {}),
-        [
-            "-        self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
-            "+        self.fc = nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.BatchNorm1d(32))  # hidden",
-        ],
-    ),
     (("add_dropout", "features.2", {}), ["+            nn.Dropout2d(0.1),"]),
     (("drop_norm", "features.4", {}), ["-            nn.BatchNorm2d(16),"]),
     (

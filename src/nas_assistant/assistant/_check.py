@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas_assistant.assistant._constraints import constraint_failure
+from nas_assistant.assistant._linear import linear_failure
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
@@ -82,7 +83,9 @@ class Checker:
             return Failure(FailureKind.SHAPE, message)
         if built.graph.hash in seen:
             return seen_before(seen[built.graph.hash])
-        return constraint_failure(built.graph, self.original.graph, self.constraints)
+        return constraint_failure(built.graph, self.original.graph, self.constraints) or linear_failure(
+            built.graph, self.original.graph
+        )
 
 
 def seen_before(number: int) -> Failure:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction
     from nas_assistant.similarity import Outlook
 
+SAME_ACCURACY = 1e-4
+"""Two predictions of one network by one predictor differ by less, whatever else is in a batch with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -133,6 +136,7 @@ class Result:
         stopped: ``threshold`` (passed), ``iterations`` (none left), ``tokens``, ``usd`` or ``seconds`` (the
             limit was reached) or ``interrupted``.
         target: The predicted accuracy that was to be passed.
+        ends_at_target: Whether the run was to end there; for a front alone it goes on.
         run_dir: Folder of the run.
         notes: What to announce, such as an input shape that was taken by default.
         usage: What the generator's model was asked and what that cost, or None for a generator without one.
@@ -165,6 +169,7 @@ class Result:
     front: Front | None = None
     own_data: Outlook | None = None
     shortlist: Shortlist | None = None
+    ends_at_target: bool = True
 
     @property
     def gain(self) -> float:

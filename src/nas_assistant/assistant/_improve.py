@@ -17,7 +17,7 @@ from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._evidence import Jury, Shortlist
 from nas_assistant.assistant._generators import make_generators, total_usage
 from nas_assistant.assistant._header import strip_header
-from nas_assistant.assistant._history import Candidate, Result
+from nas_assistant.assistant._history import SAME_ACCURACY, Candidate, Result
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, idle_notes, scope_notes
 from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN, MAX_GROWTH, Options
@@ -49,8 +49,6 @@ from nas_assistant.sources import Inspection, Sandbox, inspect_model, read_sourc
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Predictor
-
-_SAME_ACCURACY = 1e-6
 
 
 def improve(
@@ -298,7 +296,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
                 f"{search.checker.path}: gives another network than when the run in {run.path} began: a file "
                 "that it imports has changed; start anew without --resume"
             )
-        if abs(float(config.get("accuracy", 0)) - search.original.prediction.accuracy) > _SAME_ACCURACY:
+        if abs(float(config.get("accuracy", 0)) - search.original.prediction.accuracy) > SAME_ACCURACY:
             raise UserError(
                 f"{run.path}: began with another predictor: give the same --checkpoint, or start anew "
                 "without --resume"
@@ -331,15 +329,14 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
 def _notes(search: Search) -> tuple[str, ...]:
     """What to announce of the user's file and of what became of it."""
     original, ledger = search.checker.original, search.ledger
-    told = (
+    broken = constraint_failure(original.graph, original.graph, search.checker.constraints)
+    idle = [round_ for round_ in ledger.rounds if round_.count == 0]
+    return (
         *original.notes,
         *scope_notes(original.graph),
         *elsewhere_notes(original.graph, search.checker.path),
+        *idle_notes(search.options.generator, len(idle), len(ledger.rounds), broken),
     )
-    if ledger.history:
-        return told
-    broken = constraint_failure(original.graph, original.graph, search.checker.constraints)
-    return (*told, *idle_notes(search.options.generator, ledger.iterations, broken))
 
 
 def _choose(search: Search, jury: Jury, pool: SandboxPool, stopped: str) -> Shortlist | None:
@@ -388,8 +385,9 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         iterations=search.ledger.iterations,
         stopped=stopped,
         target=search.target,
+        ends_at_target=search.options.ends_at_target,
         run_dir=search.run_directory.path,
-        notes=(*notes, *growth_notes(parameters, flops, search.options)),
+        notes=(*notes, *search.shared(), *growth_notes(parameters, flops, search.options)),
         usage=total_usage(search.generators.values()),
     )
     if search.meter is not None:

@@ -72,20 +72,22 @@ def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], options: O
     return (f"the better model has {told} of yours; {remedy} {look} for one of the same size",)
 
 
-def idle_notes(generator: str, asked: int, broken: Failure | None) -> tuple[str, ...]:
-    """What to do when a run had nothing to check.
+def idle_notes(generator: str, idle: int, rounds: int, broken: Failure | None) -> tuple[str, ...]:
+    """What to do when a run had nothing to check in most rounds.
 
     Args:
         generator: Who was asked.
-        asked: How often, in vain.
+        idle: In how many rounds nothing was proposed.
+        rounds: How many there were.
         broken: The limit that the user's own model is over.
     """
-    if not asked:
+    if 2 * idle <= rounds:
         return ()
-    if broken is not None:
+    if idle == rounds and broken is not None:
         return (f"your model has {broken.message}, and no change was found that comes within it",)
+    where = "this file" if idle == rounds else f"{idle} of {rounds} rounds"
     return (
-        f"generator {generator} found nothing to change in this file within the limits of the run: a "
+        f"generator {generator} found nothing to change in {where} within the limits of the run: a "
         "language model may, with --generator openai or llama_cpp; --max-params none and --max-flops none "
         "lift them",
     )

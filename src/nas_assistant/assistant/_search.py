@@ -18,10 +18,12 @@ from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
 from nas_assistant.assistant._history import Candidate, best_of
 from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
+from nas_assistant.assistant._notes import scope_notes
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._pool import SandboxPool
 from nas_assistant.assistant._rounds import Best, Progress, Round, iteration_seed
 from nas_assistant.assistant._run import RunDirectory
+from nas_assistant.assistant._shared import shared_notes
 from nas_assistant.assistant._strategy import make_strategy
 from nas_assistant.assistant._trust import trusted_gain
 from nas_assistant.errors import Failure
@@ -181,6 +183,11 @@ class Search:
         self.take(number)
         self.report(self.ledger.iterations, 0, candidate)
 
+    def shared(self) -> tuple[str, ...]:
+        """What the best file changes beside the model that was asked for."""
+        original = self.checker.original
+        return shared_notes(self.original.source, self.best.source, self.checker.path, original.entry)
+
     def header(self) -> list[str]:
         """The comment lines that head the best file."""
         before, after = self.original.prediction, self.best.prediction
@@ -190,7 +197,9 @@ class Search:
             f"familiarity {after.familiarity:.2f} (original {before.familiarity:.2f}); 0 is unlike every "
             "network that the predictor learned from",
             *([f"never seen in training: {', '.join(after.unseen)}"] if after.unseen else []),
+            *scope_notes(self.original.graph),
             *self._remarks,
+            *self.shared(),
             *self.ledger.explanation(self.best.number),
         ]
         return [
@@ -225,6 +234,7 @@ class Search:
             count=self.options.proposals_per_iteration,
             seed=iteration_seed(self.options.seed, round_.iteration),
             rounds_left=self.options.max_iterations - round_.iteration + 1,
+            original=self.ledger.source(0),
         )
 
     def next_round(self) -> Round:

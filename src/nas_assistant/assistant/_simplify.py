@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nas_assistant.assistant._search import Search
     from nas_assistant.graphs import ComputationalGraph
 
-_SAME = 1e-6
-"""Predictions of one network differ by less."""
+_ROUNDING = 1e-6
+"""What counts as no lower: far less than a change may cost that is to be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def simplify(search: Search, pool: SandboxPool) -> None:
         pool: Where candidates are built.
     """
     original, source, graph = split_lines(search.original.source), search.best.source, search.best.graph
-    least = search.best.trusted_gain - _SAME
+    least = search.best.trusted_gain - _ROUNDING
     tried: set[str] = set()
     told: list[str] = []
     while (found := _next(search, pool, original, source, least, tried)) is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas_assistant.cli._arguments import DataRoot, Json
-from nas_assistant.cli._output import console, print_json, table
+from nas_assistant.cli._output import console, counted, print_json, table
 
 if TYPE_CHECKING:
     from nas_assistant.evaluation import Evaluation, Row
@@ -72,7 +72,7 @@ def evaluate(
 def _show(result: Evaluation) -> None:
     spread = result.accuracy
     title = (
-        f"{result.family}, {result.view}: {result.networks:,} networks, {result.label}; "
+        f"{result.family}, {result.view}: {counted(result.networks, 'network')}, {result.label}; "
         f"accuracy {spread['min']:.4f} / {spread['median']:.4f} / {spread['max']:.4f}, "
         f"deviation {spread['std']:.4f}; the predictor's intervals cover {result.coverage:.1%}, "
         f"median familiarity {result.familiarity:.2f}"

@@ -21,7 +21,7 @@ from nas_assistant.cli._arguments import (
 )
 from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._front import print_front
-from nas_assistant.cli._output import console, print_json, print_notes, table
+from nas_assistant.cli._output import console, counted, print_json, print_notes, table
 from nas_assistant.cli._verify import check_can_verify, verify_found
 
 if TYPE_CHECKING:
@@ -268,16 +268,17 @@ def _print_result(result: Result) -> None:
         "seconds": "the limit of --max-seconds was reached",
     }
     failed = sum(entry.failure is not None for entry in result.history)
+    target = f" (target {result.target:.4f})" if result.ends_at_target else ""
     typer.echo(
-        f"{len(result.history)} candidates in {result.iterations} rounds, {failed} turned down; "
-        f"{reasons[result.stopped]} (target {result.target:.4f})"
+        f"{counted(len(result.history), 'candidate')} in {counted(result.iterations, 'round')}, "
+        f"{failed} turned down; {reasons[result.stopped]}{target}"
     )
     used = result.usage
     if used is not None:
         cost = "cost unknown: no --usd-per-million" if used.usd is None else f"${used.usd:.4f}"
         typer.echo(
-            f"{used.asked} questions asked ({used.spared} from the cache), {used.prompt_tokens:,} tokens "
-            f"read, {used.answer_tokens:,} written, {cost}"
+            f"{counted(used.asked, 'question')} asked ({used.spared} from the cache), "
+            f"{used.prompt_tokens:,} tokens read, {used.answer_tokens:,} written, {cost}"
         )
     if result.front is not None:
         print_front(result.front, result.run_dir)
@@ -285,7 +286,7 @@ def _print_result(result: Result) -> None:
         _print_shortlist(result.shortlist)
     if not result.improved:
         accuracy = result.original_prediction.accuracy
-        passed = accuracy >= result.target
+        passed = result.ends_at_target and accuracy >= result.target
         told = "Your model passes the target itself" if passed else "Nothing better found"
         typer.echo(f"{told}: predicted accuracy {accuracy:.4f}. Run: {result.run_dir}")
         return
@@ -309,7 +310,8 @@ def _print_result(result: Result) -> None:
     typer.echo()
     typer.echo(visible(result.diff.replace("\r\n", "\n")))
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")
-    typer.echo(f"Report: {result.run_dir / 'report.html'}")
+    if (report := result.run_dir / "report.html").is_file():
+        typer.echo(f"Report: {report}")
 
 
 def _print_shortlist(found: Shortlist) -> None:
@@ -339,6 +341,6 @@ def _print_preview(found: RunPreview, as_json: bool) -> None:
     typer.echo(
         f"Nothing was asked. Estimated: {data['prompt_tokens']:,} tokens to read, at most "
         f"{data['answer_tokens']:,} to write, cost at most {price}\n"
-        f"The run: at most {data['questions']:,} such questions with every repair, {data['run_tokens']:,} "
-        f"tokens, cost at most {most}"
+        f"The run: at most {counted(data['questions'], 'such question')} with every repair, "
+        f"{data['run_tokens']:,} tokens, cost at most {most}"
     )

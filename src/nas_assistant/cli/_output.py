@@ -25,6 +25,11 @@ def print_notes(notes: Iterable[str]) -> None:
         typer.echo(f"Note: {note}", err=True)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 round`` or ``2 rounds``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console that does not fold tables where there is no terminal."""
     from rich.console import Console

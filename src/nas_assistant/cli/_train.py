@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nas_assistant.cli._arguments import DataRoot, Json
-from nas_assistant.cli._output import console, print_json, print_notes, table
+from nas_assistant.cli._output import console, counted, print_json, print_notes, table
 
 _MOST_LISTED = 10
 
@@ -73,7 +73,7 @@ def train(
         return
     for name, metrics in trained.metadata["metrics"].items():
         console().print(
-            f"{out}: {name}, {metrics['networks']} networks held out: SRCC {metrics['srcc']:.4f}, "
+            f"{out}: {name}, {counted(metrics['networks'], 'network')} held out: SRCC {metrics['srcc']:.4f}, "
             f"mean absolute error {metrics['mae']:.4f}"
         )
 

@@ -11,7 +11,7 @@ import typer
 
 from nas_assistant.cli._arguments import Checkpoint, Entry, Json
 from nas_assistant.cli._errors import NOTHING_BETTER
-from nas_assistant.cli._output import console, print_json, print_notes, table
+from nas_assistant.cli._output import console, counted, print_json, print_notes, table
 
 if TYPE_CHECKING:
     from nas_assistant.assistant import Result
@@ -221,7 +221,8 @@ def print_verification(found: Verification) -> None:
     facts, verdict = found.data, found.verdict
     typer.echo(
         f"{facts['name']}: {facts['train']:,} images to train on, {facts['val']:,} to measure on, "
-        f"{facts['classes']} classes; {found.recipe.epochs} epochs, {len(found.seeds)} seeds"
+        f"{facts['classes']} classes; {counted(found.recipe.epochs, 'epoch')}, "
+        f"{counted(len(found.seeds), 'seed')}"
     )
     if found.ended_early:
         listed = ", ".join(f"seed {seed} at {epoch}" for seed, epoch in found.ended_early.items())
@@ -239,7 +240,7 @@ def print_verification(found: Verification) -> None:
     )
     typer.echo(
         f"Difference {verdict.difference:+.4f}, {verdict.confidence:.0%} interval {verdict.low:+.4f} to "
-        f"{verdict.high:+.4f}; ahead with {verdict.wins} seeds, behind with {verdict.losses} "
+        f"{verdict.high:+.4f}; ahead with {counted(verdict.wins, 'seed')}, behind with {verdict.losses} "
         f"(sign test p = {verdict.sign_p:.3f})\nVerdict: {words}"
     )
     if found.labels is not None:

@@ -193,7 +193,7 @@ def wrap(
     opening, closing = ("(", ")") if context.torch else ("([", "])")
     inner = "".join(f", {item}" for item in layers)
     more = name + opening + (instead or "") + inner + closing
-    if _too_long(context, start, end, more) and "\n" not in tree.code(call):
+    if _too_long(context, start, end, more):
         line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
         indent = tree.newline + line[: len(line) - len(line.lstrip())]
         deeper = indent + ("\t" if "\t" in indent else "    ")
@@ -335,10 +335,12 @@ def without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
     siblings = outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", ())
     if len(siblings) < 2:
         return None
-    found = _COMMA_TO_LINE_END.match(tree.data, end)
-    if tree.indentation(start) is not None and found is not None:
-        return _whole_lines(context, start, found.end())
     position = list(siblings).index(item)
+    if found := _COMMA_TO_LINE_END.match(tree.data, end):
+        if tree.indentation(start) is not None:
+            return _whole_lines(context, start, found.end())
+        if position:  # the comma at the end of the line is now that of the item before
+            return Replacement(tree.span(siblings[position - 1])[1], end, "")
     if position + 1 < len(siblings):
         comma = _COMMA_AND_SPACE.match(tree.data, end)
         return None if comma is None else Replacement(start, comma.end(), "")

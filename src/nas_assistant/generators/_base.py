@@ -78,6 +78,7 @@ class Request:
         count: How many proposals are wanted.
         seed: Seeds every random choice; equal requests give equal proposals.
         rounds_left: Rounds that are left, this one included, or None where nobody counts them.
+        original: The user's own source, where ``source`` came of it.
     """
 
     source: str
@@ -92,6 +93,7 @@ class Request:
     count: int = 1
     seed: int = 0
     rounds_left: int | None = None
+    original: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from nas_assistant.edits import legal_changes
+from nas_assistant.generators._crowding import without_crowding
 from nas_assistant.generators._growth import growth, room
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ def list_changes(
 ) -> tuple[list[Change], int]:
     """The changes to choose from, and how many there were before the listing was cut to ``most``.
 
-    What was tried alone before, unless it was better and started elsewhere, and what is certain to break
-    a limit on size is left out. Where there are more than ``most``, they are drawn operation by
-    operation, so that each has its share.
+    What was tried alone before, unless it was better and started elsewhere, what is certain to break
+    a limit on size, and what would crowd a place is left out. Where there are more than ``most``, they
+    are drawn operation by operation, so that each has its share.
 
     Args:
         request: What is asked for.
@@ -33,9 +34,10 @@ def list_changes(
     tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1 and attempt.settled}
     left = room(request.graph, request.constraints)
     allowed = request.constraints.allowed_operations
+    possible = legal_changes(context, allowed_operations=allowed, shape_safe=shape_safe)
     legal = [
         change
-        for change in legal_changes(context, allowed_operations=allowed, shape_safe=shape_safe)
+        for change in without_crowding(possible, request, context)
         if change.edit.describe() not in tried and growth(request.graph, change).fits(left)
     ]
     if len(legal) <= most:

@@ -20,6 +20,7 @@ from nas_assistant.edits import (
 )
 from nas_assistant.errors import UserError
 from nas_assistant.generators._base import BaseGenerator, Proposal, Request
+from nas_assistant.generators._crowding import without_crowding
 from nas_assistant.generators._growth import Growth, growth, room
 
 Guidance = Literal["relevance", "shuffled", "uniform"]
@@ -82,9 +83,10 @@ class MutateGenerator(BaseGenerator):
         except EditError as error:
             return [Proposal(request.source, failure=error.failure)]
         allowed = request.constraints.allowed_operations
+        possible = legal_changes(context, allowed_operations=allowed)
         legal = [
             change
-            for change in legal_changes(context, allowed_operations=allowed)
+            for change in without_crowding(possible, request, context)
             if self._operations is None or change.edit.operation in self._operations
         ]
         draw = random.Random(f"{request.seed}/{len(request.history)}/{request.source}")

@@ -23,7 +23,7 @@ class Flops(BaseProxy):
     """
 
     name: ClassVar[str] = "flops"
-    title: ClassVar[str] = "floating-point operations"
+    title: ClassVar[str] = "FLOPs, those of norms, activations and pools included"
     needs_data: ClassVar[bool] = False
 
     def compute(self, probe: BaseProbe) -> float:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from nas_assistant.edits._context import EditContext
 from nas_assistant.graphs import NORMALISATIONS, Node, Operation
 
 _MAPS = frozenset({Operation.CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
-# A depthwise convolution and the pointwise one behind it are one layer by design.
 _PASSING = NORMALISATIONS | {
     Operation.ADD,
     Operation.AVG_POOL,
@@ -31,12 +30,18 @@ def keeps_apart(context: EditContext, node: Node) -> bool:
         context: The source and its graph.
         node: Nonlinear, such as an activation or a max pool.
     """
-    return _reaches(context, node, lambda found: found.inputs) and _reaches(
-        context, node, lambda found: context.users.get(found.id, [])
+    # A depthwise convolution and the pointwise one behind it are one layer by design.
+    return _reaches(context, node, _MAPS, lambda found: found.inputs) and _reaches(
+        context,
+        node,
+        _MAPS | {Operation.DEPTHWISE_CONV},
+        lambda found: context.users.get(found.id, []),
     )
 
 
-def _reaches(context: EditContext, node: Node, ways: Callable[[Node], Iterable[int]]) -> bool:
+def _reaches(
+    context: EditContext, node: Node, maps: Set[Operation], ways: Callable[[Node], Iterable[int]]
+) -> bool:
     waiting, seen = list(ways(node)), set[int]()
     while waiting:
         number = waiting.pop()
@@ -44,7 +49,7 @@ def _reaches(context: EditContext, node: Node, ways: Callable[[Node], Iterable[i
             continue
         seen.add(number)
         found = context.graph.nodes[number]
-        if found.op in _MAPS:
+        if found.op in maps:
             return True
         if found.op in _PASSING:
             waiting.extend(ways(found))

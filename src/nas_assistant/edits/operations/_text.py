@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import libcst as cst
@@ -173,6 +174,16 @@ def _needs_bias(tree: SourceTree, use: cst.CSTNode) -> bool:
         return True
     test = tree.code(around.test)
     return ".bias" not in test and ("Conv" in test or not re.search("Norm|Linear|Dense|Embedding", test))
+
+
+def is_depthwise(layer: LayerCall) -> bool:
+    """Whether a layer is the depthwise half of a separable convolution; the other half belongs behind it."""
+    return any(node.op is Operation.DEPTHWISE_CONV for node in layer.main)
+
+
+def has_one_pixel(layer: LayerCall) -> bool:
+    """Whether a layer gives single values: feature maps of one pixel, as in a gate, or plain vectors."""
+    return all(math.prod(node.output_shape[1:]) == 1 for node in layer.main)
 
 
 def scales(context: EditContext, node: Node) -> bool:

@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
-from nas_assistant.edits.operations._text import is_output, norm, only_user, reads, runs_again
-from nas_assistant.graphs import NORMALISATIONS, Operation
+from nas_assistant.edits.operations._text import (
+    dimensions,
+    has_one_pixel,
+    is_output,
+    norm,
+    only_user,
+    reads,
+    runs_again,
+)
+from nas_assistant.graphs import NORMALISATIONS, Node, Operation
 
 
 class AddNorm(BaseEditOperation):
@@ -25,7 +33,7 @@ class AddNorm(BaseEditOperation):
                 context, layer
             ):
                 continue
-            if runs_again(layer) or any(_normalised(context, layer)):
+            if runs_again(layer) or any(_normalised(context, layer)) or not _has_statistics(context, layer):
                 continue
             written = norm(context, layer)
             if written is None:
@@ -43,6 +51,22 @@ class AddNorm(BaseEditOperation):
                 reads=reads(context, layer),
                 relevant=tuple(node.id for node in layer.main),
             )
+
+
+def _has_statistics(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a batch of one sample, such as the last of an epoch, can be normalised behind a layer.
+
+    PyTorch refuses to where a channel has a single value in it. Networks that normalise vectors anyway know;
+    a gate is not normalised in any framework.
+    """
+    if not has_one_pixel(layer):
+        return True
+    vectors = dimensions(layer) == 0
+    return vectors and (not context.torch or any(map(_normalises_vectors, context.graph)))
+
+
+def _normalises_vectors(node: Node) -> bool:
+    return node.op is Operation.BATCH_NORM and len(node.output_shape) == 1
 
 
 def _normalised(context: EditContext, layer: LayerCall) -> Iterator[bool]:

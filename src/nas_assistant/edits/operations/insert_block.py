@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
@@ -15,6 +14,8 @@ from nas_assistant.edits.operations._text import (
     channels,
     copied,
     dimensions,
+    has_one_pixel,
+    is_depthwise,
     is_normalised,
     is_output,
     norm,
@@ -35,13 +36,13 @@ class InsertBlock(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Convolutions and hidden dense layers."""
+        """Convolutions of feature maps, but for depthwise ones, and hidden dense layers."""
         for layer in context.layers:
             rank = dimensions(layer) if layer.main else None
             if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS or is_output(context, layer):
                 continue
-            if rank == 2 and all(math.prod(node.output_shape[1:]) == 1 for node in layer.main):
-                continue  # a single pixel, as in a gate
+            if rank == 2 and (has_one_pixel(layer) or is_depthwise(layer)):
+                continue
             if rank == 2 and (runs_again(layer) or is_normalised(context, layer) is None):
                 continue
             for block in _BLOCKS[rank]:

@@ -16,6 +16,7 @@ from nas_assistant.edits.operations._text import (
     activation,
     copied,
     has_fixed_stride,
+    is_depthwise,
     is_normalised,
     is_output,
     norm,
@@ -36,7 +37,10 @@ class RepeatLayer(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Layers with equal input and output shapes, and blocks used as attributes."""
+        """Layers with equal input and output shapes, and blocks with an activation used as attributes.
+
+        A depthwise convolution is followed by its pointwise half instead.
+        """
         for layer in context.layers:
             if layer.kind.role not in ("conv", "dense", "separable") or is_output(context, layer):
                 continue
@@ -45,7 +49,7 @@ class RepeatLayer(BaseEditOperation):
                 continue
             if len(layer.main) != len(layer.last) or not _one_line(context, layer.call):
                 continue
-            if not has_fixed_stride(context, layer):
+            if not has_fixed_stride(context, layer) or is_depthwise(layer):
                 continue
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
@@ -104,7 +108,7 @@ class RepeatLayer(BaseEditOperation):
                 node for node in context.graph if node.layer == name or node.layer.startswith(name + ".")
             ]
             if (
-                nodes
+                any(node.op in ACTIVATIONS for node in nodes)
                 and _keeps_shape(context, nodes)
                 and _one_line(context, call)
                 and _rebuilds(context, call)

@@ -19,7 +19,7 @@ from nas_assistant.graphs import Node, Operation, WeightedNode
 _LEAST = 8
 _NOT_CHANNELS = re.compile(
     r"kernel|stride|padding|dilation|groups?$|classes|size|image|height|width_per|repeat|depth|blocks|layers|heads|"
-    r"prob|rate|dropout|seed|epoch|batch|steps|^k$|^s$|^p$|eps|momentum",
+    r"divis|reduction|ratio|expan|mult|prob|rate|dropout|seed|epoch|batch|steps|^k$|^s$|^p$|eps|momentum",
     re.IGNORECASE,
 )
 _RUNS_LATER = ("train_setup", "learn", "fit", "train", "evaluate", "main")

@@ -9,18 +9,19 @@ _WIDTH, _HEIGHT = 680, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 44
 
 
-def curve_section(original: float, target: float, candidates: tuple[Candidate, ...]) -> str:
+def curve_section(original: float, target: float | None, candidates: tuple[Candidate, ...]) -> str:
     """A step line of the best so far, a dot a candidate; failed ones stand at the foot.
 
     Args:
         original: Predicted accuracy of the user's file.
-        target: The predicted accuracy that was to be passed; drawn when it is in reach.
+        target: The predicted accuracy that was to be passed, if any; drawn when it is in reach.
         candidates: In the order in which they were checked.
     """
     values = [original, *(entry.accuracy for entry in candidates if entry.accuracy is not None)]
     low, high = min(values), max(values)
-    with_target = low <= target <= min(1.0, high + 2 * (high - low) + 0.01)
-    if with_target:
+    if target is not None and not low <= target <= min(1.0, high + 2 * (high - low) + 0.01):
+        target = None
+    if target is not None:
         high = max(high, target)
     margin = 0.06 * (high - low) or 0.01
     low, high = low - margin, high + margin
@@ -42,7 +43,7 @@ def curve_section(original: float, target: float, candidates: tuple[Candidate, .
     parts += [
         f'<text x="{x(n)}" y="{foot + 18}" text-anchor="middle">{n}</text>' for n in range(0, last + 1, every)
     ]
-    if with_target:
+    if target is not None:
         parts.append(
             f'<line class="target" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(target)}" y2="{y(target)}"/>'
             f'<text x="{_WIDTH - _RIGHT}" y="{y(target) - 5}" text-anchor="end">target {target:.4f}</text>'

@@ -18,7 +18,12 @@ _REASONS = {
 
 
 def header_section(
-    record: RunRecord, predictor: Predictor, before: Prediction, after: Prediction, checkpoint: str
+    record: RunRecord,
+    predictor: Predictor,
+    before: Prediction,
+    after: Prediction,
+    target: float | None,
+    checkpoint: str,
 ) -> str:
     """The figures as a list of terms.
 
@@ -27,6 +32,7 @@ def header_section(
         predictor: Knows the interval of a gain.
         before: Prediction of the user's file.
         after: Prediction of the best; that of the user's file when nothing better was found.
+        target: Where the run was to end, or None for one that went on.
         checkpoint: Name of the predictor's checkpoint.
     """
     options = record.config["options"]
@@ -48,7 +54,8 @@ def header_section(
         "FLOPs": _change(f"{first.flops:,}", f"{last.flops:,}", record),
         "candidates": f"{count}, {valid} valid ({valid / count:.0%})" if count else "0",
         "seconds": f"{record.seconds:.1f}",
-        "ended": f"{_REASONS.get(record.stopped, record.stopped)} (target {record.target:.4f})",
+        "ended": str(_REASONS.get(record.stopped, record.stopped))
+        + ("" if target is None else f" (target {target:.4f})"),
         "generator": options["generator"] + (f" ({model})" if model else ""),
         "best chosen by": options.get("evidence", "predictor"),
         "seed": options["seed"],

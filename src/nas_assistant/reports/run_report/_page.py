@@ -9,7 +9,8 @@ from pathlib import Path
 from string import Template
 
 from nas_assistant._files import replacing
-from nas_assistant.assistant import RunRecord
+from nas_assistant.assistant import Options, RunRecord
+from nas_assistant.assistant._history import SAME_ACCURACY
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
 from nas_assistant.relevance import relevance
@@ -23,8 +24,6 @@ from nas_assistant.reports.run_report._map import find_places, map_section
 from nas_assistant.reports.run_report._source import source_section
 from nas_assistant.reports.run_report._table import table_section
 from nas_assistant.reports.run_report._text import escaped
-
-_SAME_ACCURACY = 1e-6
 
 
 def write_report(
@@ -59,12 +58,13 @@ def write_report(
 def render(record: RunRecord, predictor: Predictor, *, checkpoint: str, background: Background | None) -> str:
     """The page of :func:`write_report` as text."""
     original = record.graph(0)
-    before, after = predictor.predict_many([original, record.graph(record.best)])
+    before, after = predictor.predict(original), predictor.predict(record.graph(record.best))
     accuracy = float(record.config["accuracy"])
-    if abs(before.accuracy - accuracy) > _SAME_ACCURACY:
+    if abs(before.accuracy - accuracy) > SAME_ACCURACY:
         raise UserError(f"{record.run.path}: the run had another predictor: give the same --checkpoint")
     lines = source_relevance(original, relevance(original, predictor), record.name)
     lineage = record.lineage()
+    target = record.target if Options.from_json(record.config["options"]).ends_at_target else None
     script = _template("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Template(_template("page.html")).substitute(
@@ -72,12 +72,12 @@ def render(record: RunRecord, predictor: Predictor, *, checkpoint: str, backgrou
         style=_template("page.css"),
         script=script,
         title=escaped(record.name),
-        header=header_section(record, predictor, before, after, checkpoint),
+        header=header_section(record, predictor, before, after, target, checkpoint),
         diff=diff_section(record.diff),
         source=source_section(record.source, lines),
         table=table_section(record.candidates, lineage),
         front=front_section(record),
-        curve=curve_section(accuracy, record.target, record.candidates),
+        curve=curve_section(accuracy, target, record.candidates),
         map=map_section(
             find_places(record, predictor, background), lineage, seed=int(record.config["options"]["seed"])
         ),

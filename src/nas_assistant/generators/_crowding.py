@@ -1,0 +1,60 @@
+"""Places of the user's file that have grown enough."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas_assistant.edits import Change, EditContext
+    from nas_assistant.edits._replace import Replacement
+    from nas_assistant.generators._base import Request
+
+_LAYER = re.compile(r"\b(?!Sequential\b)[A-Z]\w*(?=\()")
+_BLOCK = 3  # an activation, a layer and its normalisation
+
+
+def without_crowding(changes: Iterable[Change], request: Request, context: EditContext) -> list[Change]:
+    """The changes but for those that put layers where a run has put a block already.
+
+    What raises the prediction most tends to do so again, until everything stands in one line of the file.
+
+    Args:
+        changes: Of the request's source.
+        request: What is asked for.
+        context: Its source.
+    """
+    if not request.original:
+        return list(changes)
+    full = _full_lines(request.original.split("\n"), request.source.split("\n"))
+    data = context.tree.data
+    return [
+        change
+        for change in changes
+        if not any(
+            _layers(item.text) > _layers(data[item.start : item.end].decode()) and full & _lines(item, data)
+            for item in change.replacements
+        )
+    ]
+
+
+def _full_lines(original: list[str], source: list[str]) -> set[int]:
+    """Numbers, from 0, of the lines that have grown by a block."""
+    full = set[int]()
+    for kind, first, last, start, end in SequenceMatcher(None, original, source, False).get_opcodes():
+        before, after = ("\n".join(lines) for lines in (original[first:last], source[start:end]))
+        if kind != "equal" and _layers(after) - _layers(before) >= _BLOCK:
+            full.update(range(start, end))
+    return full
+
+
+def _lines(item: Replacement, data: bytes) -> set[int]:
+    """Numbers, from 0, of the line that a replacement stands behind and of the one where its text begins."""
+    line = data.count(b"\n", 0, item.start)
+    return {line, line + item.text.lstrip(", \r").startswith("\n")}
+
+
+def _layers(text: str) -> int:
+    return len(_LAYER.findall(text))
