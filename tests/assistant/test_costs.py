@@ -29,7 +29,7 @@ def _swap(old: str, new: str) -> Any:
 
 _NARROW = _swap("nn.Conv2d(8, 8, 3, padding=1)", "nn.Conv2d(8, 8, 1)")
 _GELU = _swap("nn.ReLU()", "nn.GELU()")
-_DEEPER = _swap("        return", "        x = self.conv2(x)\n        return")
+_DEEPER = _swap("        return", "        x = self.conv2(self.act1(x))\n        return")
 _UNBIASED = _swap("nn.Linear(8, 10)", "nn.Linear(8, 10, bias=False)")
 
 

@@ -278,3 +278,56 @@ class Net(nn.Sequential):
     assert bool(found) == (dilation == "2")
     for text in found:
         bench.check(text)
+
+
+OWN = """\
+import torch.nn.functional as F
+from torch import nn
+
+
+class Same(nn.Conv2d):
+    def forward(self, x):
+        return F.conv2d(F.pad(x, [1, 1, 1, 1]), self.weight, self.bias, self.stride)
+
+
+class Down(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(F.max_pool2d(x, 2))
+
+
+class Wide(nn.Conv2d):
+    def __init__(self, channels):
+        super().__init__(channels, 2 * channels, 1)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.same = Same(3, 8, 3)
+        self.down = Down(8, 8, 3, padding=1)
+        self.wide = Wide(8)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.wide(self.down(self.same(x).relu()).relu()).relu()
+        return self.head(x.mean((2, 3)))
+"""
+
+
+def test_a_class_of_the_file_that_extends_a_layer_is_edited_like_it_as_far_as_is_known(
+    torch_bench: Callable,
+) -> None:
+    bench = torch_bench(OWN)
+    made = {
+        layer: {edit.operation for edit in bench.edits if edit.layer == layer}
+        for layer in ("same", "down", "wide")
+    }
+    assert {"insert_block", "add_norm"} <= made["same"]
+    # Its forward pass pads for the kernel that it knows.
+    assert not made["same"] & {"change_kernel", "change_stride", "swap_conv"}
+    # One does more than a convolution, the other is constructed in a way of its own.
+    assert not made["down"] and not made["wide"]
+    assert bench.edited("add_norm", "same") == [
+        "-        self.same = Same(3, 8, 3)",
+        "+        self.same = nn.Sequential(Same(3, 8, 3), nn.BatchNorm2d(8))",
+    ]

@@ -30,6 +30,38 @@ class Net(nn.Module):
         return torch.tanh(self.fc(x))
 """
 
+SUBCLASSES = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class SameConv(nn.Conv2d):
+    def forward(self, x):
+        return F.relu(F.conv2d(F.pad(x, [1, 1, 1, 1]), self.weight, self.bias, self.stride))
+
+class StandardConv(nn.Conv2d):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pad = nn.ZeroPad2d(1)
+
+    def forward(self, x):
+        return F.conv2d(self.pad(x), self.weight - self.weight.mean(), self.bias)
+
+class Difference(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x) - F.conv2d(x, self.weight.sum((2, 3), keepdim=True))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.same = SameConv(3, 4, 3)
+        self.standard = StandardConv(4, 4, 3)
+        self.difference = Difference(4, 4, 3, padding=1)
+
+    def forward(self, x):
+        return self.difference(self.standard(self.same(self.same(x)[:, :3])))
+"""
+
 KERAS = """
 import keras
 from keras import layers
@@ -86,6 +118,23 @@ def test_torch_nodes_know_where_they_were_created_and_called(tmp_path, method):
         assert text_at(TORCH, nodes["dense"].call).startswith("self.fc(x)")
 
 
+@pytest.mark.parametrize("method", ["trace", "export"])
+def test_a_layer_with_a_forward_of_its_own_is_created_where_its_class_is_called(tmp_path, method):
+    net, _ = load(tmp_path, SUBCLASSES, f"subclasses_{method}")
+    graph = read_torch(net, torch.zeros(2, 3, 16, 16), method=method)
+    places = [
+        (node.layer, node.op.value, node.created and text_at(SUBCLASSES, node.created).rstrip(")"))
+        for node in graph.nodes
+        if node.layer
+    ]
+    same = [("same", op, "SameConv(3, 4, 3") for op in ("conv", "relu")]
+    assert places == [
+        *same, *same,
+        ("standard", "conv", "StandardConv(4, 4, 3"),
+        *[("difference", op, None) for op in ("conv", "conv", "add")],
+    ]  # fmt: skip
+
+
 def test_a_module_without_a_forward_of_its_own_has_no_place_of_call():
     graph = read_torch(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), torch.zeros(1, 4))
     assert [node.call for node in graph.nodes] == [None] * 4
@@ -121,5 +170,5 @@ def test_keras_nodes_know_where_they_were_created_and_called(tmp_path):
 
 def test_a_package_whose_name_goes_on_after_ours_is_the_users():
     package = Path(nas_assistant.__file__).parent
-    assert _locations._is_library(str(package / "graphs" / "_trace.py"))
-    assert not _locations._is_library(str(package.with_name("nas_assistant_models") / "net.py"))
+    assert _locations.is_library(str(package / "graphs" / "_trace.py"))
+    assert not _locations.is_library(str(package.with_name("nas_assistant_models") / "net.py"))

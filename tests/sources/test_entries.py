@@ -6,6 +6,7 @@ import pytest
 
 from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import choose_entry, find_entries, parse_entry, read_source
+from nas_assistant.sources._choose import choice_note
 from nas_assistant.sources._source import parse_source
 from nas_assistant.sources._top_level import training_line
 
@@ -113,6 +114,40 @@ def test_two_models_are_listed_with_their_lines() -> None:
 def test_a_block_beside_a_model_is_not_a_second_model() -> None:
     assert chosen(TORCH + "class ResBlock(nn.Module): ...\nclass B(nn.Module): ...\n") == "B"
     assert chosen(TORCH + "class ResBlock(nn.Module): ...\n") == "ResBlock"
+
+
+@pytest.mark.parametrize("name", ["ConvNet", "ConvMixer", "ConvGRU", "ConvNeXt", "PoolFormer", "NormFreeNet"])
+def test_a_network_named_after_its_layers_is_a_model(name: str) -> None:
+    source = TORCH + f"class {name}(nn.Module): ...\nclass B(nn.Module): ...\n"
+    with pytest.raises(ModelError, match=f"holds 2 models: {name}"):
+        chosen(source)
+    assert chosen(source + f"if __name__ == '__main__':\n    print({name}())\n") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ConvBlock",
+        "ConvBN",
+        "ConvBNReLU",
+        "Conv2dSame",
+        "Conv3x3",
+        "Conv_BN_ReLU6",
+        "LayerNorm2d",
+        "GlobalPool",
+    ],
+)
+def test_a_choice_by_names_alone_is_told(name: str) -> None:
+    source = TORCH + f"class {name}(nn.Module): ...\nclass B(nn.Module): ...\n"
+    assert chosen(source) == "B"
+    note = choice_note(source, "model.py", find_entries(source, "model.py"))
+    assert note == f"model B, as the other names are those of parts; set --entry for another: {name} (line 3)"
+
+
+def test_one_obvious_model_needs_no_telling() -> None:
+    parts = TORCH + "class ConvBN(nn.Module): ...\nclass B(nn.Module): ...\n"
+    for source in (TORCH + NET, TORCH + BLOCK + NET, parts + "if __name__ == '__main__':\n    print(B())\n"):
+        assert choice_note(source, "model.py", find_entries(source, "model.py")) is None
 
 
 def test_no_model_but_one_in_a_module_that_is_imported(tmp_path: Path) -> None:

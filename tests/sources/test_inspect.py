@@ -422,6 +422,72 @@ def test_a_repository_is_imported_from_the_working_directory(
         inspect_model(Path("src/model.py"), source=reads, sandbox=sandbox)
 
 
+def test_a_folder_that_is_looked_in_already_is_no_remedy(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = layout(tmp_path)
+    for line in ("from .missing import Block", "import lib.missing"):
+        with pytest.raises(ModelError, match=r"imports .*missing.*install it beside nas-assistant"):
+            inspect_model(path, source=f"{NET}{line}\n", sandbox=sandbox)
+
+
+@pytest.mark.parametrize("folder", [".", "elsewhere"])
+def test_a_file_of_a_run_is_to_be_put_back(
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / folder)
+    path = tmp_path / "runs" / "net" / "best.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(NET + "from .layers import Block\n")
+    path.with_name("config.json").write_text('{"model": "src/model.py"}')
+    with pytest.raises(ModelError, match=r"^best.py:12: .*; copy it over src/model.py first"):
+        inspect_model(path, sandbox=sandbox)
+    path.with_name("config.json").write_text('{"model": "resnet18"}')
+    with pytest.raises(ModelError, match=r"^best.py:12: (?!.*copy it)"):
+        inspect_model(path, sandbox=sandbox)
+
+
+RECURRENT = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(9, 16, batch_first=True)
+        self.head = nn.Linear(16, 6)
+
+    def forward(self, x):
+        _, (h, _) = self.lstm({})
+        return self.head(h[-1])
+"""
+
+
+@pytest.mark.parametrize(("read", "shape"), [("x", (16, 9)), ("x.permute(0, 2, 1)", (9, 128))])
+def test_series_are_tried_either_way_round(
+    write: Callable[..., Path], sandbox: Sandbox, read: str, shape: tuple[int, ...]
+) -> None:
+    assert inspect_model(write(RECURRENT.format(read)), sandbox=sandbox).input_shape == shape
+
+
+def test_data_of_other_channels_is_told(refused: Callable[..., ModelError]) -> None:
+    error = refused(CONV.format(channels=3, features=144), data="digits")
+    assert "; the model takes 3 channels, the data have 1: give --entry or --data so that" in str(error)
+    error = refused(CONV.format(channels=1, features=9), data="digits")
+    assert "an input of shape 1,8,8" in str(error) and "; the data have this shape: give" in str(error)
+
+
+def test_a_choice_among_several_is_noted(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write(NET + "\n\nclass ConvBN(nn.Module): ...\n")
+    note = inspect_model(path, sandbox=sandbox).notes[0]
+    assert (
+        note == "model Net, as the other names are those of parts; set --entry for another: ConvBN (line 14)"
+    )
+    assert not any("--entry" in note for note in inspect_model(path, entry="Net", sandbox=sandbox).notes)
+
+
 def test_magics_of_a_notebook_do_nothing(write: Callable[..., Path], sandbox: Sandbox) -> None:
     text = "get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('pip install x')\n"
     assert inspect_model(write(NET + text), sandbox=sandbox).output_shape == (10,)

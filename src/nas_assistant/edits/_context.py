@@ -32,12 +32,15 @@ class LayerCall:
         nodes: The nodes that its layers run, in the order of the graph; several when the call is in a loop
             or in a helper, or when a Keras layer has an activation of its own.
         arguments: Its arguments by name.
+        extended: Whether it is of a class of the file that extends ``kind``; its forward pass may take some
+            of the arguments for granted.
     """
 
     call: cst.Call
     kind: Kind
     nodes: tuple[Node, ...]
     arguments: Mapping[str, cst.Arg]
+    extended: bool = False
 
     @property
     def main(self) -> tuple[Node, ...]:
@@ -101,14 +104,29 @@ class EditContext:
         return [] if offset is None else self.tree.calls.get(offset, [])
 
     def _kind(self, call: cst.Call) -> Kind | None:
-        name = dotted(call.func)
-        if not name:
+        name, seen = dotted(call.func), set[str]()
+        while name in self.imports.defined:
+            # What is constructed like the class that it extends can be edited like it, mostly.
+            own = self._plain_subclasses.get(name)
+            if own is None or name in seen:
+                return None
+            seen.add(name)
+            name = own
+        if not name or name.startswith("self."):
             return None
-        full = self.imports.full(name)
-        last = full.rpartition(".")[2]
-        if name in self.imports.defined or name.startswith("self."):
-            return None
-        return self.kinds.get(last)
+        return self.kinds.get(self.imports.full(name).rpartition(".")[2])
+
+    @cached_property
+    def _plain_subclasses(self) -> dict[str, str]:
+        """What the classes of the file extend, as far as they have no constructor of their own."""
+        return {
+            node.name.value: dotted(node.bases[0].value)
+            for node in self.tree.nodes(cst.ClassDef)
+            if isinstance(node, cst.ClassDef) and node.bases and not any(map(_constructs, node.body.body))
+        }
+
+    def _extended(self, call: cst.Call) -> bool:
+        return dotted(call.func) in self._plain_subclasses
 
     def _match(self, calls: list[cst.Call], op: Operation) -> tuple[cst.Call, Kind] | None:
         for call in reversed(calls):
@@ -138,9 +156,12 @@ class EditContext:
                 nodes[found[0]].append(node)
                 kinds[found[0]] = found[1]
         ordered = sorted(nodes, key=lambda call: self.tree.span(call))
-        return tuple(
-            LayerCall(call, kinds[call], tuple(nodes[call]), bind(call, kinds[call])) for call in ordered
+        layers = (
+            LayerCall(call, kinds[call], tuple(nodes[call]), bind(call, kinds[call]), self._extended(call))
+            for call in ordered
         )
+        # One of the file's own classes that does more than its kind is left alone.
+        return tuple(layer for layer in layers if not layer.extended or layer.nodes == layer.main)
 
     @cached_property
     def elsewhere(self) -> tuple[Node, ...]:
@@ -170,7 +191,7 @@ class EditContext:
         for node in self.tree.nodes(cst.Call):
             assert isinstance(node, cst.Call)
             kind = self._kind(node)
-            if kind is not None and node not in used:
+            if kind is not None and node not in used and not self._extended(node):
                 found.append(LayerCall(node, kind, (), bind(node, kind)))
         return tuple(found)
 
@@ -228,3 +249,7 @@ def bind(call: cst.Call, kind: Kind) -> dict[str, cst.Arg]:
         elif not argument.star and position < len(kind.parameters):
             bound[kind.parameters[position]] = argument
     return bound
+
+
+def _constructs(item: cst.CSTNode) -> bool:
+    return isinstance(item, cst.FunctionDef) and item.name.value in ("__init__", "__new__")

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._node import Node, RegularNode, WeightedNode, is_per_channel, without_ones
+from nas_assistant.graphs._node import (
+    Location,
+    Node,
+    RegularNode,
+    WeightedNode,
+    is_per_channel,
+    without_ones,
+)
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import merge_activations, merge_weights
 
@@ -35,6 +42,7 @@ class GraphBuilder:
         self._name = name
         self._nodes: dict[int, Node] = {}
         self._folded: dict[str, int] = {}
+        self._owned: dict[str, tuple[Location, list[int]]] = {}
         self._warnings: list[str] = []
 
     def add(
@@ -108,6 +116,16 @@ class GraphBuilder:
         )
         return node.id
 
+    def own(self, visit: str, created: Location, node: int) -> None:
+        """Note that a module runs a node; one that runs a single node with weights is a layer.
+
+        Args:
+            visit: A text of its own for each time a module runs.
+            created: Where the module was created: if it is a layer, so were its nodes.
+            node: Id of the node.
+        """
+        self._owned.setdefault(visit, (created, []))[1].append(node)
+
     def warn(self, message: str) -> None:
         """Note something that a reader of the graph should know."""
         if message not in self._warnings:
@@ -124,7 +142,7 @@ class GraphBuilder:
             self.add(Operation.OUTPUT, [source], output_shape=self._nodes[source].output_shape)
         nodes = _prune(self._nodes)
         nodes = _canonical_pools(nodes)
-        nodes = merge_weights(nodes)
+        nodes = self._with_owners(merge_weights(nodes))
         nodes = _drop(nodes, _is_transparent)
         nodes = merge_activations(nodes)
         nodes = _merge_padding(nodes)
@@ -139,6 +157,15 @@ class GraphBuilder:
             unused_parameters=0 if total_parameters is None else max(0, total_parameters - used),
             warnings=tuple(self._warnings),
         )
+
+    def _with_owners(self, nodes: dict[int, Node]) -> dict[int, Node]:
+        """Give the nodes of each module that is a layer the place where it was created."""
+        result = dict(nodes)
+        for created, owned in self._owned.values():
+            left = [nodes[index] for index in owned if index in nodes]
+            if sum(isinstance(node, WeightedNode) for node in left) == 1:
+                result.update({node.id: node.replace(created=created) for node in left})
+        return result
 
     def _warn_of_unknown(self, nodes: Sequence[Node]) -> None:
         unknown = Counter(node.detail for node in nodes if node.op is Operation.OTHER)

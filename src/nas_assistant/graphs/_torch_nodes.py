@@ -51,8 +51,8 @@ def add_call(
             return _add_attention(builder, visit, layer, sources, **common)
     if weights and "weight_shape" not in attributes:
         attributes["weight_shape"] = tuple(weights[0].shape)
-    name, innermost = layers[-1][:2] if layers else ("", None)
-    return builder.add(
+    name, innermost, visit = layers[-1] if layers else ("", None, "")
+    node = builder.add(
         attributes.pop("op"),
         sources,
         layer=name,
@@ -61,6 +61,9 @@ def add_call(
         **common,
         **attributes,
     )
+    if _derives_from_layer(innermost) and (created := created_at(innermost)):
+        builder.own(visit, created, node)
+    return node
 
 
 def _add_attention(
@@ -91,4 +94,16 @@ def sample_shape(tensor: torch.Tensor, batch: int) -> tuple[int, ...]:
 
 def _layer_location(layer: Any) -> Location | None:
     """Where a layer of the framework's own was created; a user's block is not itself an operation."""
-    return created_at(layer) if type(layer).__module__.startswith("torch.") else None
+    return created_at(layer) if _is_framework(type(layer)) else None
+
+
+def _derives_from_layer(part: torch.nn.Module | None) -> bool:
+    """Whether a module is a user's own kind of one of the framework's layers, such as ``nn.Conv2d``."""
+    bases = [base for base in type(part).__mro__ if _is_framework(base)]
+    if part is None or bases[0] in (torch.nn.Module, type(part)):
+        return False
+    return not any(True for child in part.children() for _ in child.parameters())
+
+
+def _is_framework(kind: type) -> bool:
+    return kind.__module__.startswith("torch.")

@@ -39,9 +39,12 @@ _EXAMPLES = (
 )
 _MAX_EXAMPLE = 200
 
-# What is called a block is none of several models; alone in its file it is one.
+# What is called a block is none of several models; alone in its file it is one. Behind Conv, Norm or Pool
+# only words of parts may stand: ConvBNReLU and LayerNorm2d are parts, ConvNet and PoolFormer are networks.
 _BLOCK_NAME = re.compile(
-    r"(block|layer|module|head|unit|cell|stem|neck|pool\w*|conv\w*|norm\w*|attention|activation|loss|wrapper)$",
+    r"(block|layer|module|head|unit|cell|stem|neck|attention|activation|loss|wrapper"
+    r"|(conv(olution)?|norm(ali[sz]ation)?|pool(ing)?)"
+    r"(_|\dd?|x\d|[bgil]n|norm|act|relu|silu|gelu|swish|same|pad(ding)?|pool|conv|transpose|drop(out)?)*)$",
     re.IGNORECASE,
 )
 
@@ -100,22 +103,44 @@ def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: 
     """
     if text is not None:
         return _named(source, path, entries, parse_entry(text))
-    outer = [entry for entry in entries if entry.outermost]
-    if not outer:
-        outer = list(entries)
-    outer = [entry for entry in outer if not _BLOCK_NAME.search(entry.name)] or outer
+    outer = _meant(source, path, entries)
     if len(outer) > 1:
-        outer = _built_by_main(source, path, outer) or outer
-    if len(outer) > 1:
-        listed = ", ".join(f"{entry.name} (line {entry.line})" for entry in outer)
-        raise _error(
-            f"{Path(path).name} holds {len(outer)} models: {listed}; choose one with --entry NAME", None
-        )
+        held = f"{Path(path).name} holds {len(outer)} models: {_listed(outer)}"
+        raise _error(f"{held}; choose one with --entry NAME", None)
     if not outer:
         raise _no_model(source, path)
     if outer[0].required_arguments:
         raise _needs_arguments(source, path, outer[0])
     return outer[0]
+
+
+def choice_note(source: str, path: str | Path, entries: Sequence[Entry]) -> str | None:
+    """What to announce where :func:`choose_entry` left other models out for nothing but their names."""
+    meant, outer = _meant(source, path, entries), _outermost(entries)
+    others = [entry for entry in outer if entry not in meant]
+    if len(meant) != 1 or not others or _built_by_main(source, path, outer):
+        return None
+    return (
+        f"model {meant[0].name}, as the other names are those of parts; set --entry for another: "
+        f"{_listed(others)}"
+    )
+
+
+def _listed(entries: Sequence[Entry]) -> str:
+    return ", ".join(f"{entry.name} (line {entry.line})" for entry in entries)
+
+
+def _outermost(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.outermost] or list(entries)
+
+
+def _meant(source: str, path: str | Path, entries: Sequence[Entry]) -> list[Entry]:
+    """The model that the file's own main builds, or those that are not called a part."""
+    outer = _outermost(entries)
+    if len(outer) < 2:
+        return outer
+    plain = [entry for entry in outer if not _BLOCK_NAME.search(entry.name)] or outer
+    return _built_by_main(source, path, outer) or _built_by_main(source, path, plain) or plain
 
 
 def _built_by_main(source: str, path: str | Path, entries: Sequence[Entry]) -> list[Entry]:
@@ -156,7 +181,7 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
     if not found:
         names = Names(parse_source(source, path))
         if call.name not in {*names.origins, *names.classes, *names.functions, *names.assigned, *names.stars}:
-            known = ", ".join(f"{entry.name} (line {entry.line})" for entry in entries) or "none"
+            known = _listed(entries) or "none"
             raise _error(f"{Path(path).name} has no {call.name!r} for --entry; its models: {known}", None)
         framework = framework_of(source, path) or "torch"
         kind = "instance" if call.name in names.assigned else "function"

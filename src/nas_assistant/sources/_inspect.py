@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
-from nas_assistant.sources._choose import choose_entry
+from nas_assistant.sources._choose import choice_note, choose_entry
 from nas_assistant.sources._entries import Entry, find_entries
 from nas_assistant.sources._limits import Limits
 from nas_assistant.sources._load import UNDER_MAIN
@@ -131,6 +131,8 @@ def run_model(
     entries = find_entries(source, path)
     chosen = choose_entry(source, path, entries, entry)
     framework, notes = chosen.framework, list[str]()
+    if entry is None and (note := choice_note(source, path, entries)):
+        notes.append(note)
     if line := training_line(parse_source(source, path)):
         notes.append(f"{path.name}:{line}: this seems to train a model, at every build: put it {_UNDER}")
     resolved = resolve_data(data, input_shape)

@@ -7,6 +7,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import json
 import linecache
 import re
 import sys
@@ -212,6 +213,8 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
     if isinstance(error, ModuleNotFoundError):
         remedy = _import_remedy(error, path)
         text = f"imports {error.name}, which is neither installed nor beside the file; {remedy}"
+    elif "relative import" in text and (put_back := _run_remedy(path)):
+        text += f"; {put_back}"
     elif isinstance(error, SyntaxError):
         kind, text = FailureKind.PARSE, f"syntax error: {error.msg}"
         if error.filename and error.filename != str(path):
@@ -228,11 +231,23 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
 
 
 def _import_remedy(error: ModuleNotFoundError, path: Path) -> str:
-    top = str(error.name).partition(".")[0]
+    if remedy := _run_remedy(path):
+        return remedy
+    inner = Path(*str(error.name).split("."))
     for folder in path.parents[1:]:
-        if (folder / top).is_dir() or (folder / f"{top}.py").is_file():
+        if str(folder) not in sys.path and ((folder / inner).is_dir() or (folder / f"{inner}.py").is_file()):
             return f"start nas-assistant in {folder}, which has it"
     return _IMPORT_REMEDY
+
+
+def _run_remedy(path: Path) -> str | None:
+    """What to do with a file of a run's directory: its imports stand beside the model that it comes from."""
+    try:
+        model = json.loads((path.parent / "config.json").read_text())["model"]
+        own = Path(model).suffix == ".py"  # others have a config.json too
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return f"copy it over {model} first, beside which its imports stand" if own else None
 
 
 def _while_imported(error: BaseException, path: Path) -> bool:

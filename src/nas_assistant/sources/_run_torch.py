@@ -89,7 +89,7 @@ def _choose_batch(
 ) -> torch.Tensor:
     if example is not None:
         batch = torch.from_numpy(example.channels_first())
-        _forward(model, batch, path)
+        _forward(model, batch, path, _misfit(model, batch))
         return batch
     if job["input_shape"]:
         batch = _random_batch(tuple(job["input_shape"]), tokens=_reads_tokens(model))
@@ -114,14 +114,23 @@ def _choose_batch(
     raise first
 
 
-def _forward(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
+def _misfit(model: nn.Module, batch: torch.Tensor) -> str:
+    """What to say where a batch of the user's data does not run through the model."""
+    layer, channels = _first_layer(model), batch.shape[1] if batch.dim() == 4 else 0
+    what = "the data have this shape"
+    if channels and isinstance(layer, nn.Conv2d) and layer.in_channels not in (0, channels):
+        what = f"the model takes {layer.in_channels} channels, the data have {channels}"
+    return f"; {what}: give --entry or --data so that they fit"
+
+
+def _forward(model: nn.Module, batch: torch.Tensor, path: Path, remedy: str = _REMEDY) -> None:
     try:
         with torch.no_grad():
             output = model(batch)
     except Exception as error:
         if isinstance(error, TypeError) and not _accepts(model.forward, batch):
             raise _not_one_input(error, model, path) from error
-        raise run_failure(error, path, batch, "the forward pass") from error
+        raise run_failure(error, path, batch, "the forward pass", remedy) from error
     if not tensors_in(output):
         message = f"{path.name}: the forward pass returns {type(output).__name__}, not a tensor"
         raise JobFailure(FailureKind.SHAPE, message)
@@ -178,7 +187,9 @@ def _readable_part(model: nn.Module, path: Path) -> str | None:
     return None
 
 
-def run_failure(error: BaseException, path: Path, batch: torch.Tensor, what: str) -> JobFailure:
+def run_failure(
+    error: BaseException, path: Path, batch: torch.Tensor, what: str, remedy: str = _REMEDY
+) -> JobFailure:
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
@@ -190,7 +201,7 @@ def run_failure(error: BaseException, path: Path, batch: torch.Tensor, what: str
     shape = shape_text(tuple(batch.shape[1:]))
     text = f"{type(cause).__name__}: {one_line(cause)}"
     return JobFailure(
-        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{_REMEDY}", line
+        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
     )
 
 
@@ -214,7 +225,7 @@ def _likely_shapes(model: nn.Module) -> Iterator[tuple[int, ...]]:
     if isinstance(layer, nn.Embedding):
         yield from ((_TOKENS,), (128,), (256,), ())
     elif isinstance(layer, nn.RNNBase):
-        yield (_TOKENS, layer.input_size)
+        yield from ((_TOKENS, layer.input_size), (layer.input_size, 128))  # some turn it round themselves
     elif isinstance(layer, nn.Conv1d):
         yield from ((layer.in_channels, 128), (layer.in_channels, 1024))
     elif isinstance(layer, nn.Conv3d):

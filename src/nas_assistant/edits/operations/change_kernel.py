@@ -26,6 +26,8 @@ class ChangeKernel(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions whose kernel size is written out."""
         for layer in context.layers:
+            if layer.extended:
+                continue
             nodes = [node for node in layer.main if node.op in _CONVS and node.kernel is not None]
             argument = layer.arguments.get("kernel_size")
             size = None if argument is None else literal(argument.value)

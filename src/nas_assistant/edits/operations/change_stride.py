@@ -22,7 +22,7 @@ class ChangeStride(BaseEditOperation):
         """Convolutions and pools that are used once, with a written stride of 1 to 4, or none."""
         name = "stride" if context.torch else "strides"
         for layer in context.layers:
-            if layer.kind.role not in ("conv", "depthwise", "pool"):
+            if layer.kind.role not in ("conv", "depthwise", "pool") or layer.extended:
                 continue
             nodes = [node for node in layer.main if node.stride is not None and len(node.output_shape) == 3]
             argument = layer.arguments.get(name)

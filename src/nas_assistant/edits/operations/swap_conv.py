@@ -32,7 +32,7 @@ class SwapConv(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Two-dimensional convolutions with a kernel above 1 and no groups; not the first layer."""
         for layer in context.layers:
-            if layer.kind.role != "conv" or not layer.main or "groups" in layer.arguments:
+            if layer.kind.role != "conv" or not layer.main or "groups" in layer.arguments or layer.extended:
                 continue
             fits = all(
                 node.op is Operation.CONV
