@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-6
 """What counts as no lower: far less than a change may cost that is to be taken back."""
+_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def simplify(search: Search, pool: SandboxPool) -> None:
     """Put the user's own lines back wherever that predicts no lower, as one more candidate.
 
     A proposal of several edits is taken or turned down whole, so that some of them may do nothing. Which do
-    is found hunk by hunk of the diff, whoever wrote it. It takes no more builds than a round.
+    is found hunk by hunk of the diff, whoever wrote it. It takes no more builds than two rounds.
 
     Args:
         search: Ended, with a best.
@@ -70,7 +71,7 @@ def _next(
     changed = split_lines(source)
     for hunk in _hunks(original, changed):
         text = hunk.taken_back(original, changed)
-        if len(tried) == search.options.proposals_per_iteration:
+        if len(tried) == _ROUNDS * search.options.proposals_per_iteration:
             return None
         if text in tried or text == search.original.source:
             continue
