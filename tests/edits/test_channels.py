@@ -224,13 +224,3 @@ self.out = nn.Linear(4 * 16 * 16, 10)
 """
     edits = torch_bench(net(init, "return self.out(self.a(x).flatten(1))")).edits
     assert not [edit for edit in edits if edit.operation == "change_stride"]
-
-
-def test_sizes_below_are_checked_to_the_last_pool(torch_bench: Callable) -> None:
-    init = """
-self.a = nn.Conv2d(3, 4, 3, stride=1, padding=1)
-self.b = nn.Conv2d(4, 4, 20)
-self.out = nn.Linear(4, 10)
-"""
-    edits = torch_bench(net(init, "return self.out(self.b(self.a(x)).mean((2, 3)))")).edits
-    assert not [edit for edit in edits if edit.operation == "change_stride" and edit.layer == "a"]

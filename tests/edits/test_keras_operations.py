@@ -57,10 +57,6 @@ FUNCTIONAL_GOLDEN = [
             '+x = Conv2D(16, (5, 5), activation="relu")(inputs)  # first',
         ],
     ),
-    (
-        ("change_stride", "conv2d_1", {"to": 2}),
-        ['-x = Conv2D(16, 3, padding="same")(x)', '+x = Conv2D(16, 3, padding="same", strides=2)(x)'],
-    ),
     (("add_norm", "conv2d", {}), ["+x = BatchNormalization()(x)"]),
     (("add_dropout", "max_pooling2d", {}), ["+x = SpatialDropout2D(0.1)(x)"]),
     (("drop_norm", "batch_normalization", {}), ["-x = BatchNormalization()(x)"]),
@@ -301,3 +297,12 @@ def test_a_sequential_comes_from_the_package_of_the_layers(keras_bench: Callable
     added = [line for line in bench.edited("insert_block", "dense") if "import" in line]
     own = [] if "Sequential" in models else ["+from tensorflow.keras import Sequential"]
     assert [line for line in added if "Sequential" in line] == own
+
+
+def test_a_stride_becomes_smaller_and_never_larger(keras_bench: Callable) -> None:
+    source = FUNCTIONAL.replace('Conv2D(16, 3, padding="same")', 'Conv2D(16, 3, padding="same", strides=2)')
+    assert not [edit for edit in keras_bench(FUNCTIONAL).edits if edit.operation == "change_stride"]
+    assert keras_bench(source).edited("change_stride", "conv2d_1") == [
+        '-x = Conv2D(16, 3, padding="same", strides=2)(x)',
+        '+x = Conv2D(16, 3, padding="same", strides=1)(x)',
+    ]
