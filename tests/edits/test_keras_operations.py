@@ -306,3 +306,9 @@ def test_a_stride_becomes_smaller_and_never_larger(keras_bench: Callable) -> Non
         '-x = Conv2D(16, 3, padding="same", strides=2)(x)',
         '+x = Conv2D(16, 3, padding="same", strides=1)(x)',
     ]
+
+
+def test_strings_have_the_quotes_of_the_file(keras_bench: Callable) -> None:
+    source = FUNCTIONAL.replace('"', "'")
+    (added, *_) = keras_bench(source).edited("insert_block", "conv2d_1", block="conv-bn")
+    assert added == "+x = Conv2D(16, 3, padding='same', use_bias=False)(x)"

@@ -110,6 +110,15 @@ def _repeatable(context: EditContext, layer: LayerCall) -> bool:
     )
 
 
+def quoted(context: EditContext, text: str) -> str:
+    """A string in the quotes that most of the file's have."""
+    quotes = [
+        node.quote for node in context.tree.nodes(cst.SimpleString) if isinstance(node, cst.SimpleString)
+    ]
+    quote = "'" if quotes.count("'") > quotes.count('"') else '"'
+    return f"{quote}{text}{quote}"
+
+
 def same(node: Node) -> bool:
     """Whether a node keeps the shape of its input."""
     return node.input_shape == node.output_shape and len(node.inputs) >= 1

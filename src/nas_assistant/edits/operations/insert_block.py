@@ -19,6 +19,7 @@ from nas_assistant.edits.operations._text import (
     is_normalised,
     is_output,
     norm,
+    quoted,
     reads,
     runs_again,
 )
@@ -79,8 +80,8 @@ def _block(
     if block == "dense":
         name, more = context.imports.name("Linear" if context.torch else "Dense")
         kept = _weight_options(context, layer)
-        tail = f'{name}({width}, activation="relu"{kept})' if activated else f"{name}({width}{kept})"
-        text = f"{name}({width}, {width})" if context.torch else tail
+        option = f", activation={quoted(context, 'relu')}" if activated else ""
+        text = f"{name}({width}, {width})" if context.torch else f"{name}({width}{option}{kept})"
         return [*first, text], (*imports, *more), (*ops, Operation.DENSE)
     assert normal is not None
     bn, bn_imports = normal
@@ -92,7 +93,7 @@ def _block(
     bias = biasless(context)
     if not context.torch:
         kept = _weight_options(context, layer) if plain else ""
-        texts = [f'{conv}({width}, 3, padding="same", use_bias=False{kept})']
+        texts = [f"{conv}({width}, 3, padding={quoted(context, 'same')}, use_bias=False{kept})"]
     elif plain:
         texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1{bias})"]
     else:
