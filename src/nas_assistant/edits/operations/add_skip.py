@@ -41,9 +41,10 @@ class AddSkip(BaseEditOperation):
             new: tuple[Replacement, ...] = (Replacement(end, end, text),)
             if not simple:
                 new = (Replacement(offset, offset, "("), Replacement(end, end, text + ")"))
-            layer = nodes[0].layer or context.tree.code(call.func)[:40]
+            maker = dotted(call.func.func) if isinstance(call.func, cst.Call) else ""
+            called = f"{maker}(…)" if maker else context.tree.code(call.func)[:40]
             edit = self.edit(
-                context, offset, layer, {"what": f"{context.tree.code(call.func)[:40]} + {before.value}"}
+                context, offset, nodes[0].layer or called, {"what": f"{called} + {before.value}"}
             )
             introduces = frozenset({Operation.ADD.value})
             relevant = tuple(node.id for node in nodes)

@@ -110,8 +110,8 @@ def _in_order(
     context: EditContext, layer: LayerCall, first: list[str], texts: list[str], norm: str, last: list[str]
 ) -> list[str]:
     """The block, with its normalisation in front where the layer's own then comes behind it."""
-    if first and is_normalised(context, layer):
-        return [norm, *first, *texts]
+    if is_normalised(context, layer):
+        return [norm, *first, *texts, *last]
     return [*first, *texts, norm, *last]
 
 
