@@ -13,7 +13,6 @@ from nas_assistant.generators import LimitReached
 if TYPE_CHECKING:
     from nas_assistant.assistant._pool import SandboxPool
     from nas_assistant.assistant._search import Search
-    from nas_assistant.graphs import ComputationalGraph
 
 _ROUNDING = 1e-6
 """What counts as no lower: far less than a change may cost that is to be taken back."""
@@ -53,41 +52,27 @@ def simplify(search: Search, pool: SandboxPool) -> None:
         search: Ended, with a best.
         pool: Where candidates are built.
     """
-    original, source, graph = split_lines(search.original.source), search.best.source, search.best.graph
+    original, changed, graph = split_lines(search.original.source), split_lines(search.best.source), None
     least = search.best.trusted_gain - _ROUNDING
-    tried: set[str] = set()
     told: list[str] = []
-    while (found := _next(search, pool, original, source, least, tried)) is not None:
-        source, graph, what = found
-        told.append(f"{what}: the prediction is no lower")
-    if told:
-        search.adopt(source, graph, tuple(told))
-
-
-def _next(
-    search: Search, pool: SandboxPool, original: list[str], source: str, least: float, tried: set[str]
-) -> tuple[str, ComputationalGraph, str] | None:
-    """The source with one hunk less that predicts no lower, its graph, and the hunk in words."""
-    changed = split_lines(source)
-    for hunk in _hunks(original, changed):
+    # The last first: what a layer is read by mostly stands behind where it is made.
+    for hunk in reversed(_hunks(original, changed)[-_ROUNDS * search.options.proposals_per_iteration :]):
         text = hunk.taken_back(original, changed)
-        if len(tried) == _ROUNDS * search.options.proposals_per_iteration:
-            return None
-        if text in tried or text == search.original.source:
+        if text == search.original.source:
             continue
-        tried.add(text)
         try:
             search.check_time()
         except LimitReached:
-            return None
+            break
         built = pool.submit(partial(search.checker.build, text)).result()
-        graph, failure = search.checker.judge(built, {search.original.graph.hash: 0})
-        if graph is not None and failure is None and search.worth(graph) >= least:
-            return text, graph, hunk.describe()
-    return None
+        found, failure = search.checker.judge(built, {search.original.graph.hash: 0})
+        if found is not None and failure is None and search.worth(found) >= least:
+            changed, graph = split_lines(text), found
+            told.append(f"{hunk.describe()}: the prediction is no lower")
+    if graph is not None:
+        search.adopt("".join(changed), graph, tuple(told))
 
 
 def _hunks(original: list[str], changed: list[str]) -> list[_Hunk]:
-    """The last first: what a layer is read by mostly stands behind where it is made."""
     matcher = difflib.SequenceMatcher(None, original, changed, autojunk=False)
-    return [_Hunk(*places) for tag, *places in reversed(matcher.get_opcodes()) if tag != "equal"]
+    return [_Hunk(*places) for tag, *places in matcher.get_opcodes() if tag != "equal"]
