@@ -97,6 +97,7 @@ def test_faults_cost_a_candidate_and_the_run_goes_on(
     model: Path, predictor: Predictor, local: Texts, generator: str
 ) -> None:
     local.does("obey", "die", "obey", "long", "obey")
+    local.says("nn.SiLU()")
     options = {"tries": 1} if generator == "infill" else {}
     limits = {"max_params": None, "max_flops": None}
     result = run(model, predictor, local, generator, generator_options=options, **limits)
