@@ -392,4 +392,7 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
     )
     if search.meter is not None:
         result = replace(result, **search.meter.results(search.ledger.history, best.number))
-    return replace(result, best_source=search.best_source(), diff=search.diff()) if improved else result
+    if not improved:
+        return result
+    source, diff = search.best_file()
+    return replace(result, best_source=source, diff=diff)

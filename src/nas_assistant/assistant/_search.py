@@ -207,13 +207,10 @@ class Search:
             *(line for text in told for line in comment(text)),
         ]
 
-    def diff(self) -> str:
-        """The diff of the user's file to the best, headed by the gain."""
-        return make_diff(self.text, self.best.source, self.checker.path.name, self.header())
-
-    def best_source(self) -> str:
-        """Text of the best file, headed by the gain."""
-        return add_header(self.best.source, self.header())
+    def best_file(self) -> tuple[str, str]:
+        """Text of the best file, and its diff to the user's, both headed by the gain."""
+        source, header = self.best.source, self.header()
+        return add_header(source, header), make_diff(self.text, source, self.checker.path.name, header)
 
     def request(self, round_: Round) -> Request:
         """What the generator is asked for in a round."""
@@ -354,7 +351,7 @@ class Search:
         self.ledger.add(candidate, source, graph, diff)
 
     def _write_best(self) -> None:
-        self.run_directory.write_best(self.best_source(), self.diff())
+        self.run_directory.write_best(*self.best_file())
 
     def report(
         self,

@@ -29,30 +29,27 @@ def without_crowding(changes: Iterable[Change], request: Request, context: EditC
     if not request.original:
         return list(changes)
     full = _full_lines(request.original.split("\n"), request.source.split("\n"))
-    data = context.tree.data
-    return [
-        change
-        for change in changes
-        if not any(
-            _layers(item.text) > _layers(data[item.start : item.end].decode()) and full & _lines(item, data)
-            for item in change.replacements
-        )
-    ]
+
+    def crowds(item: Replacement) -> bool:
+        old = context.tree.data[item.start : item.end].decode()
+        return _layers(item.text) > _layers(old) and bool(full & _lines(item, context))
+
+    return [change for change in changes if not any(map(crowds, change.replacements))]
 
 
 def _full_lines(original: list[str], source: list[str]) -> set[int]:
-    """Numbers, from 0, of the lines that have grown by a block."""
+    """Numbers, from 1, of the lines that have grown by a block."""
     full = set[int]()
     for kind, first, last, start, end in SequenceMatcher(None, original, source, False).get_opcodes():
         before, after = ("\n".join(lines) for lines in (original[first:last], source[start:end]))
         if kind != "equal" and _layers(after) - _layers(before) >= _BLOCK:
-            full.update(range(start, end))
+            full.update(range(start + 1, end + 1))
     return full
 
 
-def _lines(item: Replacement, data: bytes) -> set[int]:
-    """Numbers, from 0, of the line that a replacement stands behind and of the one where its text begins."""
-    line = data.count(b"\n", 0, item.start)
+def _lines(item: Replacement, context: EditContext) -> set[int]:
+    """Numbers, from 1, of the line that a replacement stands behind and of the one where its text begins."""
+    line, _ = context.tree.place(item.start)
     return {line, line + item.text.lstrip(", \r").startswith("\n")}
 
 

@@ -8,7 +8,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits.operations._drop import drop_sites
 from nas_assistant.edits.operations._linear import keeps_apart
-from nas_assistant.edits.operations._text import same_by_name, scales
+from nas_assistant.edits.operations._text import is_depthwise, same_by_name, scales
 from nas_assistant.graphs import ACTIVATIONS, Operation
 
 _ROLES = ("conv", "depthwise", "separable", "dense", "activation", "pool")
@@ -31,7 +31,7 @@ class RemoveLayer(BaseEditOperation):
 def _fits(context: EditContext, layer: LayerCall) -> bool:
     if layer.kind.role not in _ROLES or layer.kind.name == "Identity":
         return False
-    if not same_by_name(context, layer) or any(node.op is Operation.DEPTHWISE_CONV for node in layer.main):
+    if not same_by_name(context, layer) or is_depthwise(layer):
         return False  # what a depthwise convolution is paired with sees one pixel at a time
     apart = (node for node in layer.nodes if node.op in ACTIVATIONS or node.op is Operation.MAX_POOL)
     return layer.main != layer.nodes or not any(
