@@ -88,8 +88,24 @@ def test_the_next_round_starts_from_the_best(finished: tuple[Result, RandomEdits
     assert second.source != first.source and second.accuracy == best.accuracy
     assert second.graph.hash == best.hash
     assert len(second.relevance) > 0 and second.relevance != first.relevance
-    assert second.history == tuple(entry.attempt(here=False) for entry in result.history[:4])
+    told = [(entry.edits, entry.accuracy, entry.trusted_gain, entry.failure) for entry in result.history[:4]]
+    assert [(past.edits, past.accuracy, past.gain, past.failure) for past in second.history] == told
+    assert not any(past.here for past in second.history)
     assert (first.seed, first.history) != (second.seed, second.history)
+
+
+def test_the_next_round_is_told_what_counts_of_a_gain_in_doubt(model: Path, predictor: Predictor) -> None:
+    generator = RandomEdits()
+    run = _run(model, predictor, generator=generator, familiarity_margin=0.0)
+    known, past = run.history[:4], generator.requests[1].history
+    predicted = [(entry.accuracy or 0.0) - run.original_prediction.accuracy for entry in known]
+    doubted = [
+        number for number, entry in enumerate(known)
+        if entry.trusted_gain is not None and entry.trusted_gain < predicted[number]
+    ]  # fmt: skip
+    assert doubted and [number for number, one in enumerate(past) if not one.trusted] == doubted
+    for number in doubted:
+        assert past[number].gain == known[number].trusted_gain
 
 
 def test_the_file_as_it_is_is_unchanged_and_later_a_duplicate(finished: tuple[Result, RandomEdits]) -> None:

@@ -45,10 +45,12 @@ def test_history_holds_effects_and_typed_failures(make_request: Callable[..., Re
     history = (
         Attempt(("widen conv1",), accuracy=0.86, gain=0.01),
         Attempt(("narrow conv2",), failure=Failure(FailureKind.SHAPE, "8 is\nnot 4", 12)),
+        Attempt(("drop norm bn1",), accuracy=0.87, gain=-0.02, trusted=False),
     )
     told = user_turn(make_request(history=history))
     assert "- widen conv1 -> predicted accuracy 0.8600, gain +0.0100\n" in told
     assert "- narrow conv2 -> failed (shape): 8 is not 4\n" in told
+    assert "- drop norm bn1 -> predicted accuracy 0.8700, gain -0.0200 (unlike what" in told
 
 
 def test_a_long_history_says_what_it_leaves_out(make_request: Callable[..., Request]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators import Attempt, Usage
+from nas_assistant.generators import Usage
 
 if TYPE_CHECKING:
     from nas_assistant.assistant._costs import Front
@@ -68,10 +68,6 @@ class Candidate:
     latency_interval: tuple[float, float] | None = None
     failure: Failure | None = None
     best: bool = False
-
-    def attempt(self, *, here: bool) -> Attempt:
-        """As the next request's history has it; ``here`` where that goes on from the same parent."""
-        return Attempt(self.edits, self.accuracy, self.gain, self.failure, here)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data; :meth:`from_json` is its inverse."""

@@ -135,10 +135,18 @@ class Ledger:
     def attempts(self, round_: Round) -> tuple[Attempt, ...]:
         """The candidates of generators before a round, as its request tells of them."""
         return tuple(
-            entry.attempt(here=entry.parent == round_.parent)
+            self._attempt(entry, round_)
             for entry in self.history[: round_.first - 1]
             if entry.generator != SIMPLIFIED
         )
+
+    def _attempt(self, entry: Candidate, round_: Round) -> Attempt:
+        here, counts = entry.parent == round_.parent, entry.trusted_gain
+        if entry.accuracy is None or counts is None:
+            return Attempt(entry.edits, failure=entry.failure, here=here)
+        trusted = counts >= entry.accuracy - self.accuracy(0)
+        gain = counts - self.trusted_gain(entry.parent)
+        return Attempt(entry.edits, entry.accuracy, gain, entry.failure, here, trusted)
 
     def payoffs(self) -> Iterator[tuple[str, list[bool]]]:
         """For each round, who was asked, and which of the proposals were better than their parent."""

@@ -44,9 +44,10 @@ class Attempt:
     Attributes:
         edits: One line for each change.
         accuracy: Its predicted accuracy, or None when it failed a check.
-        gain: Predicted accuracy less that of the model it started from, or None.
+        gain: What counts of its gain over the user's own, less the same of its parent's, or None.
         failure: Why it was turned down, or None.
         here: Whether it started from the source of the request.
+        trusted: Whether its gain counts as predicted; False where only the low end does.
     """
 
     edits: tuple[str, ...]
@@ -54,6 +55,7 @@ class Attempt:
     gain: float | None = None
     failure: Failure | None = None
     here: bool = True
+    trusted: bool = True
 
     @property
     def settled(self) -> bool:

@@ -22,6 +22,7 @@ from nas_assistant.errors import UserError
 from nas_assistant.generators._base import BaseGenerator, Proposal, Request
 from nas_assistant.generators._crowding import without_crowding
 from nas_assistant.generators._growth import Growth, growth, room
+from nas_assistant.generators._payoffs import Payoffs
 
 Guidance = Literal["relevance", "shuffled", "uniform"]
 
@@ -39,7 +40,8 @@ class MutateGenerator(BaseGenerator):
 
     The operation is drawn first, one that the round has already less often, so that proposals differ; then
     the layer by its relevance (Mishra 2023, section 2.2): layers that hurt for an operation that takes away
-    or replaces, layers that help for one that adds. It needs no model and no network.
+    or replaces, layers that help for one that adds. Kinds of change that paid earlier in the run are drawn
+    more often for both. It needs no model and no network.
 
     Args:
         guidance: ``relevance``; or the controls ``shuffled`` (the same weights, dealt out to layers at
@@ -152,11 +154,14 @@ class _Sampler:
         alike = Counter(_anywhere(change.edit.describe()) for change in legal)
         self._grown: dict[int, Growth] = {}
         self._legal: dict[str, list[Change]] = defaultdict(list)
+        payoffs = Payoffs(request.history)
+        self._paid: dict[int, float] = {}
         for change in legal:
             told = change.edit.describe()
             again = _anywhere(told)
             if told not in failed and not (again in moved and alike[again] == 1):
                 self._legal[change.edit.operation].append(change)
+                self._paid[id(change)] = payoffs.weight(told)
 
     def draw(self, count: int) -> list[Change]:
         """Up to ``count`` changes of different operations that go together and fit the constraints."""
@@ -198,7 +203,8 @@ class _Sampler:
     def _operation_weight(self, name: str) -> float:
         sure = any(change.edit.shape_safe for change in self._legal[name])
         weight = get_operation(name).weight
-        return weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
+        paid = [self._paid[id(change)] for change in self._legal[name]]
+        return sum(paid) / len(paid) * weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
 
     def _layer_weights(self, changes: Sequence[Change]) -> list[float]:
         scores = [
@@ -208,7 +214,10 @@ class _Sampler:
         highest = max(scores)
         if abs(highest) <= _MOST_EXPONENT * self._temperature:
             highest = 0.0  # there is no need, and seeds go on to mean what they did
-        return [math.exp((score - highest) / self._temperature) for score in scores]
+        return [
+            math.exp((score - highest) / self._temperature) * self._paid[id(change)]
+            for score, change in zip(scores, changes, strict=True)
+        ]
 
     def relevance(self, change: Change) -> float:
         """Mean relevance of the layers that a change is about, between -1 and 1; 0 where unknown."""

@@ -209,7 +209,8 @@ def _attempt(attempt: Attempt) -> str:
     if attempt.accuracy is None:
         return f"{what} -> not predicted"
     gain = f", gain {attempt.gain:+.4f}" if attempt.gain is not None else ""
-    return f"{what} -> predicted accuracy {attempt.accuracy:.4f}{gain}"
+    doubt = "" if attempt.trusted else " (unlike what the predictor knows: the low end of its gain counts)"
+    return f"{what} -> predicted accuracy {attempt.accuracy:.4f}{gain}{doubt}"
 
 
 def _rules(constraints: Constraints) -> str:
