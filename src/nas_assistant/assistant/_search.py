@@ -16,7 +16,7 @@ from nas_assistant.assistant._bandit import choose_generator
 from nas_assistant.assistant._check import Checker, seen_before
 from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
-from nas_assistant.assistant._history import Candidate, best_of
+from nas_assistant.assistant._history import SAME_ACCURACY, Candidate, best_of
 from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
 from nas_assistant.assistant._notes import scope_notes
 from nas_assistant.assistant._options import Options
@@ -342,7 +342,7 @@ class Search:
             familiarity=prediction.familiarity,
             gain=prediction.accuracy - self.ledger.accuracy(candidate.parent),
             trusted_gain=counts,
-            best=counts > max(self.best.trusted_gain, 0.0),
+            best=counts > max(self.best.trusted_gain, 0.0) + SAME_ACCURACY,
         )
         return predicted, prediction
 

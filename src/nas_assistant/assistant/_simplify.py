@@ -8,14 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._header import split_lines
+from nas_assistant.assistant._history import SAME_ACCURACY
 from nas_assistant.generators import LimitReached
 
 if TYPE_CHECKING:
     from nas_assistant.assistant._pool import SandboxPool
     from nas_assistant.assistant._search import Search
 
-_ROUNDING = 1e-6
-"""What counts as no lower: far less than a change may cost that is to be taken back."""
 _ROUNDS = 2
 
 
@@ -43,17 +42,20 @@ class _Hunk:
 
 
 def simplify(search: Search, pool: SandboxPool) -> None:
-    """Put the user's own lines back wherever that predicts no lower, as one more candidate.
+    """Put the user's own lines back wherever that predicts the same, as one more candidate.
 
     A proposal of several edits is taken or turned down whole, so that some of them may do nothing. Which do
-    is found hunk by hunk of the diff, whoever wrote it. It takes no more builds than two rounds.
+    is found hunk by hunk of the diff, whoever wrote it: all that is taken back together costs next to
+    nothing, and not the target. It takes no more builds than two rounds.
 
     Args:
         search: Ended, with a best.
         pool: Where candidates are built.
     """
     original, changed, graph = split_lines(search.original.source), split_lines(search.best.source), None
-    least = search.best.trusted_gain - _ROUNDING
+    least = search.best.trusted_gain - SAME_ACCURACY
+    if search.passed:
+        least = max(least, search.target - search.original.prediction.accuracy)
     told: list[str] = []
     # The last first: what a layer is read by mostly stands behind where it is made.
     for hunk in reversed(_hunks(original, changed)[-_ROUNDS * search.options.proposals_per_iteration :]):
@@ -68,7 +70,7 @@ def simplify(search: Search, pool: SandboxPool) -> None:
         found, failure = search.checker.judge(built, {search.original.graph.hash: 0})
         if found is not None and failure is None and search.worth(found) >= least:
             changed, graph = split_lines(text), found
-            told.append(f"{hunk.describe()}: the prediction is no lower")
+            told.append(f"{hunk.describe()}: the prediction is the same")
     if graph is not None:
         search.adopt("".join(changed), graph, tuple(told))
 

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._archive import Archive, Member
+from nas_assistant.assistant._history import SAME_ACCURACY
 from nas_assistant.graphs import ComputationalGraph
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Chain(BaseStrategy):
 
     def add(self, number: int, gain: float, graph: ComputationalGraph) -> None:
         """Remember the best."""
-        if gain > self._gain:
+        if gain > self._gain + SAME_ACCURACY:
             self._best, self._gain = number, gain
 
 
