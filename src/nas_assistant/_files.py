@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole or not at all."""
+"""Where runs are kept, and files that are replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+RUNS = Path("nas-runs")
+"""Folder of the runs, below the working directory."""
 
 
 @contextlib.contextmanager

@@ -163,6 +163,12 @@ def test_kinds_of_nodes_never_seen_are_named_and_unfamiliar(predictor: Predictor
     assert predictor.predict(graph(64)).unseen == ()
 
 
+def test_sizes_that_count_alike_are_named_together(predictor: Predictor) -> None:
+    module = nn.Sequential(nn.Conv2d(1, 8, (2, 20)), nn.Conv2d(8, 8, (8, 3), stride=6), nn.ReLU())
+    strange = ComputationalGraph.from_torch(module, torch.zeros(2, 1, 32, 64))
+    assert set(predictor.predict(strange).unseen) == {"conv 2x8+", "conv 8+x3 stride 4+"}
+
+
 def test_the_interval_of_a_gain_holds_the_gain(predictor: Predictor) -> None:
     before, after = predictor.predict_many([graph(8), graph(64)])
     low, high = predictor.gain_interval(before, after)

@@ -29,6 +29,13 @@ def chosen(source: str, entry: str | None = None) -> str:
         (TORCH + BLOCK + NET, ["Net"]),
         ("import torch.nn\n\nclass A(torch.nn.Module): ...\n", ["A"]),
         ("from torch.nn import *\n\nclass A(Module): ...\n", ["A"]),
+        (TORCH + "Base = nn.Module\nclass A(Base): ...\n", ["A"]),
+        (
+            TORCH + "try:\n  import x as pl\n  L = pl.Module\nexcept ImportError:\n  L = nn.Module\n"
+            "class A(L): ...\n",
+            ["A"],
+        ),
+        (TORCH + "X = Y\nY = X\nclass A(nn.Module): ...\nclass B(X): ...\n", ["A"]),
         (
             "from torch.nn import Module as M\n\nclass A(M): ...\nclass B(A):\n  def forward(self, x): ...\n",
             ["B"],

@@ -254,6 +254,8 @@ def test_relative_imports_in_a_package(tmp_path: Path, sandbox: Sandbox) -> None
         ("open('/etc/shadow')\n", "what does not build the model belongs under", 12),
         ("raise ValueError('one\\ntwo')\n", "ValueError: one", 12),
         ("import sys\nsys.exit(0)\n", "SystemExit", 13),
+        ("import os\nos.environ['KEY']\n", "KeyError: 'KEY' (the sandbox hides environment variables)", 13),
+        ("Net().cuda()\n", "models are built without a GPU", 12),
         ("Net = [Net]\n", "type list", None),
         ("del Net\n", "defines no 'Net'", None),
     ],
@@ -376,6 +378,18 @@ def test_what_is_large_is_linked_only_where_nothing_can_be_written_there(tmp_pat
     Beside(links=links).bring(user / "model.py", scratch)
     found = {item.name: item.is_symlink() for item in scratch.iterdir()}
     assert found == {"small.txt": False} | ({"large.bin": True, "many": True} if links else {})
+
+
+def test_of_more_than_can_be_brought_the_rest_stays_away(tmp_path: Path) -> None:
+    user, scratch = tmp_path / "user", tmp_path / "scratch"
+    scratch.mkdir()
+    for folder, names in {"nas-runs/first": 1, **{f"train/{number:02}": 60 for number in range(20)}}.items():
+        (user / folder).mkdir(parents=True)
+        for number in range(names):
+            (user / folder / f"{number}.txt").touch()
+    Beside(links=False).bring(user / "model.py", scratch)
+    assert [item.name for item in scratch.iterdir()] == ["train"]
+    assert 900 < len(list(scratch.rglob("*.txt"))) <= 1_024
 
 
 LAYOUT = """\

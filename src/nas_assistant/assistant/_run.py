@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nas_assistant._files import replace_json, replace_text
+from nas_assistant._files import RUNS, replace_json, replace_text
 from nas_assistant.assistant._history import Candidate, failure_from_json, failure_to_json
 from nas_assistant.edits import Edit
 from nas_assistant.errors import UserError
@@ -19,7 +19,6 @@ from nas_assistant.graphs import ComputationalGraph
 
 CONFIG, EVENTS, RESULT, BEST, BEST_DIFF = "config.json", "events.jsonl", "result.json", "best.py", "best.diff"
 ORIGINAL, SOURCE, REPORT = "original.json", "original.py", "report.html"
-ROOT = Path("nas-runs")
 _FILES = (CONFIG, RESULT, BEST, BEST_DIFF, ORIGINAL, SOURCE, REPORT, "candidates")
 SOURCE_DIGEST = "source_sha256"  # what other folders' configurations do not have
 
@@ -211,16 +210,16 @@ def check_free(path: Path) -> None:
 def new_run_path(model: Path) -> Path:
     """A folder for a new run, named by the model and the time."""
     stem = f"{model.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    path, count = ROOT / stem, 2
+    path, count = RUNS / stem, 2
     while path.exists():
-        path, count = ROOT / f"{stem}-{count}", count + 1
+        path, count = RUNS / f"{stem}-{count}", count + 1
     return path
 
 
 def latest_run_path(model: Path) -> Path | None:
     """The newest run of a model, or None."""
     pattern = re.compile(re.escape(model.stem) + r"-\d{8}-\d{6}(-\d+)?$")
-    found = [path for path in ROOT.glob("*/") if pattern.match(path.name) and (path / CONFIG).is_file()]
+    found = [path for path in RUNS.glob("*/") if pattern.match(path.name) and (path / CONFIG).is_file()]
     return max(found, key=lambda path: (path / CONFIG).stat().st_mtime_ns, default=None)
 
 

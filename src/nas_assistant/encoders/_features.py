@@ -18,7 +18,10 @@ from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNo
 CATEGORIES = ("op", "kernel_height", "kernel_width", "stride", "bias")
 """Columns of :attr:`GraphArrays.categories`, each an index into its own embedding."""
 
-CATEGORY_SIZES = (len(Operation) + 1, 9, 9, 5, 3)
+MOST_KERNEL, MOST_STRIDE = 8, 4
+"""Kernels and strides that are larger count as these."""
+
+CATEGORY_SIZES = (len(Operation) + 1, MOST_KERNEL + 1, MOST_KERNEL + 1, MOST_STRIDE + 1, 3)
 """Number of values of each category; the last operation is the dummy that stands for a masked node."""
 
 SIZES = (
@@ -183,7 +186,8 @@ def _categories(node: Node) -> tuple[int, ...]:
     height, width = node.kernel or (0, 0)
     stride = max(node.stride or (0, 0))
     bias = 1 + int(node.bias) if isinstance(node, WeightedNode) else 0
-    return (_OPERATION_INDEX[node.op], min(height, 8), min(width, 8), min(stride, 4), bias)
+    kernel = (min(height, MOST_KERNEL), min(width, MOST_KERNEL))
+    return (_OPERATION_INDEX[node.op], *kernel, min(stride, MOST_STRIDE), bias)
 
 
 def _sizes(node: Node) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant.encoders import CATEGORIES, MASKED, GraphArrays
+from nas_assistant.encoders import CATEGORIES, MASKED, MOST_KERNEL, MOST_STRIDE, GraphArrays
 from nas_assistant.graphs import Operation
 
 _OPERATIONS = list(Operation)
@@ -53,7 +53,12 @@ class Vocabulary:
         name = str(_OPERATIONS[operation]) if operation < len(_OPERATIONS) else "dummy"
         if all(known[0] != operation for known in self.kinds) or not height:
             return name
-        return f"{name} {height}x{width}" + (f" stride {stride}" if stride > 1 else "")
+        kernel = "x".join(_size(side, MOST_KERNEL) for side in (height, width))
+        return f"{name} {kernel}" + (f" stride {_size(stride, MOST_STRIDE)}" if stride > 1 else "")
+
+
+def _size(value: int, most: int) -> str:
+    return f"{value}+" if value == most else str(value)
 
 
 def familiar_share(unseen: float) -> float:

@@ -9,11 +9,13 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from nas_assistant._files import RUNS
 from nas_assistant.sources._landlock import visible_files
 from nas_assistant.sources._limits import MIB
 
 _SMALL, _ROOM = 2 * MIB, 8 * MIB
 _MOST_ITEMS, _MOST_IN_FOLDER, _DEPTH = 1_024, 64, 3
+_LEFT_OUT = ("__pycache__", RUNS.name)
 
 
 class Beside:
@@ -35,10 +37,12 @@ class Beside:
         self._bring(visible_files(path.parent), folder, _DEPTH)
 
     def _bring(self, items: Iterable[Path], folder: Path, depth: int) -> None:
-        for item in islice(items, self._items):
+        for item in items:
+            if not self._items:
+                return
             self._items -= 1
             place = folder / item.name
-            if item.suffix == ".py" or item.name == "__pycache__" or os.path.lexists(place):
+            if item.suffix == ".py" or item.name in _LEFT_OUT or os.path.lexists(place):
                 continue
             with suppress(OSError):  # what may not be read is not there
                 inside = list(islice(visible_files(item), _MOST_IN_FOLDER + 1)) if item.is_dir() else None

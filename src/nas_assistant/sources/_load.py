@@ -9,6 +9,7 @@ import importlib.machinery
 import importlib.util
 import json
 import linecache
+import os
 import re
 import sys
 import sysconfig
@@ -223,11 +224,19 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
         text = f"the file exits while its model is built (SystemExit); {UNDER_MAIN}"
     elif forbidden(error):
         text += f"; {_FORBIDDEN}"
-    elif isinstance(error, KeyError) and str(error).strip("'").isupper():
+    elif _of_environment(error):
         text += " (the sandbox hides environment variables)"
+    elif "CUDA" in text:
+        text += "; models are built without a GPU: choose the device by torch.cuda.is_available()"
     if isinstance(error, OSError) and _while_imported(error, path):
         text += f"; {UNDER_MAIN}"
     return Failure(kind, f"{place}: {text}", line)
+
+
+def _of_environment(error: BaseException) -> bool:
+    """Whether ``os.environ`` lacked a name."""
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, KeyError) and frames[-1:] == [os.environ.__getitem__.__code__.co_filename]
 
 
 def _import_remedy(error: ModuleNotFoundError, path: Path) -> str:

@@ -51,16 +51,24 @@ class Names:
         for node in statements(tree.body):
             self._note(node)
 
-    def origin(self, node: ast.expr) -> str | None:
-        """Full dotted name behind an expression such as ``nn.Module``, in one spelling."""
+    def origin(self, node: ast.expr, via: frozenset[str] = frozenset()) -> str | None:
+        """Full dotted name behind an expression such as ``nn.Module``, in one spelling.
+
+        Args:
+            node: The expression.
+            via: Names that led to it, which another assignment of theirs does not lead back to.
+        """
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):
             return None
+        meant = self.assigned[node.id][0] if node.id in self.assigned and node.id not in via else None
         if node.id in self.origins:
             parts.append(self.origins[node.id])
+        elif isinstance(meant, ast.Name | ast.Attribute) and (name := self.origin(meant, via | {node.id})):
+            parts.append(name)
         elif parts or node.id in self.classes or node.id in self.functions or not self.stars:
             parts.append(node.id)
         else:

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant._files import locked, replace_json, replace_text
-from nas_assistant.assistant._run import ROOT
+from nas_assistant._files import RUNS, locked, replace_json, replace_text
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._subject import Subject
 
-DEFAULT_STORE = ROOT / "verified"
+DEFAULT_STORE = RUNS / "verified"
 _LABELS, _BUDGET = "labels.csv", "budget.json"
 _COLUMNS = ("file", "accuracy", "seeds", "deviation", "params", "model")
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant._files import replace_json
-from nas_assistant.assistant._run import ROOT
+from nas_assistant._files import RUNS, replace_json
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Limits
 from nas_assistant.verify._bench import Bench, OutOfTime, Step, default_folder, ended_with
@@ -154,7 +153,7 @@ def verify(
     recipe = recipe or Recipe()
     check_options(seeds, workers, minutes, confidence)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    folder = Path(run_dir) if run_dir is not None else default_folder(ROOT, data, recipe)
+    folder = Path(run_dir) if run_dir is not None else default_folder(RUNS, data, recipe)
     with Bench(folder, data, recipe, limits=limits, deadline=deadline, progress=progress) as bench:
         pair = read_pair(first, second, data, entry, bench)
         facts = bench.prepare(pair[0].framework)
