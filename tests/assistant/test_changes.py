@@ -40,13 +40,13 @@ def test_what_was_taken_back_is_not_told() -> None:
     assert changes_left(steps, second) == ("remove b (line 2)",)
 
 
-def test_a_change_of_what_was_put_in_is_told_at_the_line_above() -> None:
+def test_a_change_of_what_was_put_in_is_told_as_behind_the_line_above() -> None:
     first = _with(FILE, ("b = Pool()\n", "b = Pool()\nn = Conv(8)\n"))
     second = _with(first, ("n = Conv(8)", "n = Conv(32)"))
     told = changes_left(
         [(FILE, ("insert n (line 2)",)), (first, ("widen n (line 3)", "as it likes"))], second
     )
-    assert told == ("insert n (line 2)", "widen n (line 2)", "as it likes")
+    assert told == ("insert n (line 2)", "widen n (added after line 2)", "as it likes")
 
 
 def test_steps_at_one_place_are_one() -> None:
@@ -119,7 +119,7 @@ def test_only_what_was_the_user_s_is_told_as_taken_out() -> None:
             ("remove layer n (line 3): norm", "drop d (line 9)"),
         ),
     )
-    assert _history(*told) == ("insert block b (line 2)", "drop d (line 7)")
+    assert _history(*told) == ("drop d (line 7)", "lines are added after line 2: ReLU")
 
 
 def test_steps_go_on_where_the_layer_became_the_first_of_a_sequence() -> None:
@@ -136,11 +136,16 @@ def test_steps_go_on_where_the_layer_became_the_first_of_a_sequence() -> None:
         "repeat layer b (line 2): once more behind itself",
         "change kernel b (line 2): 7x7 -> 5x5 kernel: still hurts",
     )
-    beside = [
-        (FILE, ("change kernel b.0 (line 2): 3 -> 5",)),
-        (second, ("change kernel b.1 (line 2): 5 -> 7",)),
-    ]
-    assert len(changes_left(beside, _with(FILE, wrapped))) == 2
+
+
+def test_steps_of_two_layers_in_one_line_are_two() -> None:
+    start = _with(FILE, ("Pool()", "Seq(Conv(3), Conv(5))"))
+    first, best = (
+        _with(start, ("Conv(3)", "Conv(5)")),
+        _with(start, ("Seq(Conv(3), Conv(5))", "Seq(Conv(5), Conv(7))")),
+    )
+    told = ("change kernel b.0 (line 2): 3 -> 5", "change kernel b.1 (line 2): 5 -> 7")
+    assert changes_left([(start, told[:1]), (first, told[1:])], best) == told
 
 
 def test_a_hunk_that_no_line_explains_is_told_plainly() -> None:
@@ -149,11 +154,97 @@ def test_a_hunk_that_no_line_explains_is_told_plainly() -> None:
         ("b = Pool()", "b = Mean()"),
         ("Dense(10)", "Dense()"),
     )
-    assert _history((new, ())) == ("lines are added before line 1", "line 2 is changed", "line 7 is changed")
-    # What a change brings with it elsewhere is its own.
-    assert _history((new, ("swap pool b (line 2)",))) == ("swap pool b (line 2)",)
-    assert _history((new, ("swap pool b (line 2)",)), ((("Mean", "Pool"),), ())) == (
+    added, swapped, changed = (
         "lines are added before line 1",
+        "line 2 is changed: Pool -> Mean",
         "line 7 is changed",
     )
+    assert _history((new, ())) == (added, swapped, changed)
+    # What a change brings with it elsewhere is its own.
+    assert _history((new, ("swap pool b (line 2)",))) == ("swap pool b (line 2)",)
+    assert _history((new, ("swap pool b (line 2)",)), ((("Mean", "Pool"),), ())) == (added, changed)
     assert _history((new, ("as it likes",))) == ("as it likes",)
+
+
+NEST = """\
+block = Seq(
+    Conv(8),
+    Norm(8),
+    ReLU(),
+    Conv(16),
+    ReLU(),
+)
+"""
+
+
+def _nested(*steps: tuple[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """What is left of steps, each what it makes of :data:`NEST` and what it tells."""
+    sources = [NEST, *(source for source, _ in steps)]
+    told = [told for _, told in steps]
+    return changes_left(list(zip(sources, told, strict=False)), sources[-1])
+
+
+def _behind(source: str, line: int, *lines: str) -> str:
+    """A source with lines put in behind a line, from 1."""
+    given = source.splitlines(keepends=True)
+    return "".join((*given[:line], *(f"    {text},\n" for text in lines), *given[line:]))
+
+
+def test_what_was_taken_back_within_a_statement_is_not_told() -> None:
+    block = _behind(NEST, 5, "Pool()")
+    first = _with(_behind(block, 2, "Norm(9)"), ("    Norm(8),\n    ReLU()", "    Norm(8),\n    GELU()"))
+    pool, changed = "insert block block.3 (line 5): pool", "change activation block.3 (line 5): relu -> gelu"
+    norm = "add norm block.0 (line 2): helps"
+    assert _nested((block, (pool,)), (first, (norm, changed))) == (pool, norm, changed.replace("5", "4"))
+    assert _nested((block, (pool,)), (first, (norm, changed)), (block, ())) == (pool,)
+    dropout = _behind(block, 4, "Dropout()")
+    told = ((dropout, ("add dropout block.2 (line 4): .1",)), (block, ("drop dropout block.3 (line 5): .1",)))
+    assert _nested((block, (pool,)), *told) == (pool,)
+
+
+def test_what_something_was_taken_out_of_is_told_plainly() -> None:
+    insert = "insert block block.0 (line 2): block separable behind it"
+    first = _behind(NEST, 2, "GELU()", "Depthwise(8)", "Pointwise(8)")
+    second = _with(first, ("    Pointwise(8),\n", ""))
+    told = _nested((first, (insert,)), (second, ("remove layer block.3 (line 5): conv",)))
+    assert told == ("lines are added after line 2: GELU, Depthwise",)
+    wrapped = _with(FILE, ("Pool()", "Seq(Pool(), Dropout())"))
+    told = changes_left(
+        [(FILE, ("add dropout b (line 2)",)), (wrapped, ("drop dropout b.1 (line 2)",))],
+        _with(FILE, ("Pool()", "Seq(Pool())")),
+    )
+    assert told == ("line 2 is changed: Pool -> Seq, Pool",)
+
+
+def test_steps_of_a_layer_whose_number_shifts_are_one() -> None:
+    first = _with(NEST, ("    Norm(8),\n    ReLU()", "    Norm(8),\n    GELU()"))
+    second = _behind(first, 2, "Conv(9)")
+    third = _with(second, ("GELU", "SiLU"))
+    told = _nested(
+        (first, ("change activation block.2 (line 4): relu -> gelu",)),
+        (second, ("insert block block.0 (line 2)",)),
+        (third, ("change activation block.3 (line 5): gelu -> swish",)),
+    )
+    assert told == ("insert block block.0 (line 2)", "change activation block.2 (line 4): relu -> swish")
+
+
+def test_a_layer_that_is_repeated_twice_is_told_twice() -> None:
+    first = _behind(NEST, 5, "ReLU()", "Conv(16)")
+    second = _behind(first, 7, "ReLU()", "Conv(16)")
+    told = _nested((first, ("repeat layer block.3 (line 5)",)), (second, ("repeat layer block.5 (line 7)",)))
+    assert told == ("repeat layer block.3 (line 5)", "repeat layer block.5 (added after line 5)")
+
+
+def test_lines_changed_beside_each_other_keep_their_numbers() -> None:
+    first = _with(FILE, ("Conv(8)\nb = Pool()", "Seq(\n    Conv(8),\n    ReLU(),\n)\nb = Seq(Pool())"))
+    second = _with(first, ("ReLU()", "GELU()"))
+    told = ("insert block a (line 1)", "add dropout b (line 2)")
+    steps = [(FILE, told), (first, ("change activation a.1 (line 3): relu -> gelu",))]
+    assert changes_left(steps, second) == (*told, "change activation a.1 (line 1): relu -> gelu")
+
+
+def test_what_a_joined_step_brings_along_is_its_own() -> None:
+    first = _with(FILE, ("Conv(8)", "Conv(12)"), ("Dense(10)", "Dense(10, 12)"))
+    second = _with(first, ("Conv(12)", "Conv(16)"))
+    steps = [(FILE, ("widen a (line 1): 8 -> 12",)), (first, ("widen a (line 1): 12 -> 16",))]
+    assert changes_left(steps, second) == ("widen a (line 1): 8 -> 16",)

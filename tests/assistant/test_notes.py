@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from nas_assistant.assistant import Options
-from nas_assistant.assistant._notes import elsewhere_notes, growth_notes, idle_notes, scope_notes
+from nas_assistant.assistant._notes import (
+    elsewhere_notes,
+    growth_notes,
+    idle_notes,
+    scope_notes,
+    weight_notes,
+)
 from nas_assistant.errors import Failure, FailureKind
 from nas_assistant.graphs import ComputationalGraph, GraphBuilder, Location, Operation, WeightedNode
 
@@ -87,3 +96,18 @@ def test_an_input_that_is_no_image_is_told() -> None:
     assert note.startswith("an input of shape 16 is no image: ")
     assert len(scope((16,), (16, 100))) == 2
     assert not scope((), ())
+
+
+def test_layers_that_take_no_trained_weights_are_told() -> None:
+    def network(first: nn.Module, width: int) -> ComputationalGraph:
+        module = nn.Sequential(first, nn.Conv2d(8, width, 3), nn.Flatten(), nn.LazyLinear(4))
+        return ComputationalGraph.from_torch(module.eval(), torch.zeros(2, 3, 8, 8))
+
+    conv = nn.Conv2d(3, 8, 3)
+    before = network(conv, 8)
+    assert not weight_notes(before, before)
+    (note,) = weight_notes(before, network(nn.Sequential(conv, nn.ReLU()), 8))
+    assert note.endswith(": 1 of 3 layers with weights have no counterpart of the same name and size: 0")
+    (note,) = weight_notes(before, network(conv, 12))
+    assert note.startswith("trained weights: 2 of 3 layers") and note.endswith("size: 1, 3")
+    assert not weight_notes(replace(before, framework="keras"), network(conv, 12))

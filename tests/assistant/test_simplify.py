@@ -73,6 +73,17 @@ def test_what_does_nothing_is_taken_back(model: Path, predictor: Predictor) -> N
     assert (result.run_dir / "best.py").read_text() == result.best_source
 
 
+def test_one_statement_of_several_side_by_side_is_taken_back(model: Path, predictor: Predictor) -> None:
+    def wrapped(source: str) -> str:
+        conv = "nn.Conv2d(3, 8, 3, padding=1)"
+        return better(source).replace(conv, f"nn.Sequential(\n            {conv},\n        )")
+
+    result = run(model, predictor, [wrapped])
+    simplified = result.history[-1]
+    assert simplified.explanation == ("line 9 as in the original again: the prediction is the same",)
+    assert (result.run_dir / "candidates" / "0002" / "model.py").read_text() == better(NET)
+
+
 def test_what_the_prediction_needs_stays(model: Path, predictor: Predictor) -> None:
     result = run(model, predictor, [better])
     assert [entry.generator for entry in result.history] == ["scripted"]

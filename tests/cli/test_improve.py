@@ -67,11 +67,12 @@ def test_no_target_is_told_where_the_run_goes_on(model: Path, checkpoint: Path, 
     options = ("--checkpoint", checkpoint, "--max-iterations", "1")
     front = run("improve", model, *options, "--objective", "accuracy,params", "--run-dir", "front")
     assert " in 1 round, " in front.stdout and "no round was left\n" in front.stdout
-    assert "(target " not in Path("front/report.html").read_text()
+    assert "(target " not in Path("front/report.html").read_text() + front.stderr
     both = run(
         "improve", model, *options, "--objective", "accuracy,params", "--gain", "0.9", "--run-dir", "both"
     )
     assert "no round was left (target " in both.stdout and "(target " in Path("both/report.html").read_text()
+    assert "Round 1: best so far" in both.stderr and "(target " in both.stderr
 
 
 def test_a_report_that_could_not_be_written_is_not_named(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .bench import choose
+
 HEAD = """\
 import torch
 import torch.nn.functional as F
@@ -131,6 +133,8 @@ return self.out(x.mean((2, 3)))
         "self.norm = nn.BatchNorm2d(12)",
         "self.out = nn.Linear(12, 10)",
     ]
+    told = choose(bench.edits, "widen", to=12).describe()
+    assert told.endswith(": 8 -> 12 channels, with b")
 
 
 def test_a_concatenation_adds_up(torch_bench: Callable) -> None:

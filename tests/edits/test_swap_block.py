@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 BLOCKS = """\
 from torch import nn
 
@@ -97,8 +99,23 @@ def test_a_branch_that_all_before_it_is_for_stays(torch_bench: Callable) -> None
     assert dropped(path, (total, "return self.path(self.left(x)) + self.right(x)")) == {"right"}
     named = "y = self.left(x)\n        return y + self.right(x)"
     assert dropped((total, named)) == {"right"}
-    assert dropped((total, named.replace("self.right(x)", "self.right(y)"))) == {"right", "y"}
-    assert dropped((total, "y = x\n        return y + self.right(x)")) == {"right", "y"}
+    more = "y = self.left(x)\n        z = y * self.right(x)\n        return y + self.right(x)"
+    assert dropped((total, more)) == {"right", "y"}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ["return x + self.right(self.left(x))"],
+        ["x = self.left(x)", "return self.left(x) + self.right(x) + x"],
+        ["x = self.left(x)", "y: object = x * 2", "y += 1", "return self.right(y) + x"],
+        ["y = x", "x = y + self.left(x)", "y = x", "x, _ = x.relu(), 0", "return y + self.right(x)"],
+    ],
+)
+def test_the_identity_beside_a_branch_computed_from_it_stays(torch_bench: Callable, steps: list[str]) -> None:
+    source = BLOCKS.replace("return self.left(x) + self.right(x)", "\n        ".join(steps))
+    dropped = {edit.layer for edit in torch_bench(source).edits if edit.operation == "drop_branch"}
+    assert dropped.isdisjoint("xy")
 
 
 def test_a_layer_that_runs_again_is_still_constructed(torch_bench: Callable) -> None:

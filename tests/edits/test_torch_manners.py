@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from nas_assistant.edits import EditError
+
+from .bench import choose
 from .test_torch_operations import SEQUENTIAL
 
 GATED = """\
@@ -99,19 +104,54 @@ class Net(nn.Module):
     assert "active" in repeated and "linear" not in repeated
 
 
-def test_layers_behind_a_call_of_several_lines_get_lines_of_their_own(torch_bench: Callable) -> None:
-    source = SEQUENTIAL.replace(
-        "self.fc = nn.Linear(24 * 2 * 2, 32)  # hidden",
-        "self.fc = nn.Linear(\n            24 * 2 * 2,\n            32,\n        )  # hidden",
+@pytest.mark.parametrize(
+    ("written", "moved"),
+    [
+        (
+            "nn.Linear(\n            24 * 2 * 2,\n\n            32,\n        )",
+            "nn.Linear(\n                24 * 2 * 2,\n\n                32,\n            )",
+        ),
+        (
+            "nn.Linear(24 * 2 * 2,  # flat\n                            32)",
+            "nn.Linear(24 * 2 * 2,  # flat\n                      32)",
+        ),
+    ],
+    ids=["hanging", "aligned"],
+)
+def test_layers_behind_a_call_of_several_lines_get_lines_of_their_own(
+    torch_bench: Callable, written: str, moved: str
+) -> None:
+    source = SEQUENTIAL.replace("nn.Linear(24 * 2 * 2, 32)", written)
+    bench = torch_bench(source)
+    text = bench.apply(choose(bench.edits, "insert_block", "fc", block="dense"))
+    bench.check(text)
+    more = "".join(f"            {layer},\n" for layer in (moved, "nn.SiLU()", "nn.Linear(32, 32)"))
+    assert text == source.replace(written, f"nn.Sequential(\n{more}        )")
+
+
+def test_two_edits_do_not_wrap_one_layer_twice(torch_bench: Callable) -> None:
+    bench = torch_bench(GATED)
+    norm = choose(bench.edits, "add_norm", "pointwise")
+    block = choose(bench.edits, "insert_block", "pointwise", block="separable")
+    with pytest.raises(EditError, match="does not go together with"):
+        bench.apply(norm, block)
+    bench.check(bench.apply(block, choose(bench.edits, "change_kernel", "pointwise", to="3x3")))
+
+
+def test_a_line_of_layers_that_becomes_too_long_is_unfolded(torch_bench: Callable) -> None:
+    row = "nn.Sequential(nn.Linear(24 * 2 * 2, 32), nn.GELU(), nn.Dropout(0.1), )"
+    source = SEQUENTIAL.replace("nn.Linear(24 * 2 * 2, 32)", row).replace(
+        "torch.tanh(self.fc(x))", "self.fc(x)"
     )
-    lines = torch_bench(source).edited("insert_block", "fc", block="dense")
-    assert lines == [
-        "-        self.fc = nn.Linear(",
+    assert torch_bench(source).edited("insert_block", "fc.0", block="dense") == [
+        f"-        self.fc = {row}  # hidden",
         "+        self.fc = nn.Sequential(",
-        "+            nn.Linear(",
-        "+        ),",
-        "+            nn.SiLU(),",
+        "+            nn.Linear(24 * 2 * 2, 32),",
+        "+            nn.GELU(),",
         "+            nn.Linear(32, 32),",
+        "+            nn.GELU(),",
+        "+            nn.Dropout(0.1),",
+        "+        )  # hidden",
     ]
 
 

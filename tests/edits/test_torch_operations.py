@@ -368,11 +368,15 @@ class Net(nn.Module):
     ]
     assert bench.edited("insert_block", "body.2", block="separable") == [
         "-        layers += [nn.Conv2d(8, 8, kernel_size=3), nn.BatchNorm2d(8), nn.ReLU(inplace=True)]",
-        "+        layers += [nn.Conv2d(8, 8, kernel_size=3),",
-        "+                   nn.BatchNorm2d(8),",
-        "+                   nn.ReLU(),",
-        "+                   nn.Conv2d(8, 8, kernel_size=3, padding=1, groups=8, bias=False),",
-        "+                   nn.Conv2d(8, 8, kernel_size=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True)]",
+        "+        layers += [",
+        "+            nn.Conv2d(8, 8, kernel_size=3),",
+        "+            nn.BatchNorm2d(8),",
+        "+            nn.ReLU(),",
+        "+            nn.Conv2d(8, 8, kernel_size=3, padding=1, groups=8, bias=False),",
+        "+            nn.Conv2d(8, 8, kernel_size=1, bias=False),",
+        "+            nn.BatchNorm2d(8),",
+        "+            nn.ReLU(inplace=True),",
+        "+        ]",
     ]
 
 

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from nas_assistant.graphs import Operation
+
+from .bench import choose
 from .test_torch_operations import SEQUENTIAL
 
 
@@ -331,3 +334,151 @@ def test_a_class_of_the_file_that_extends_a_layer_is_edited_like_it_as_far_as_is
         "-        self.same = Same(3, 8, 3)",
         "+        self.same = nn.Sequential(Same(3, 8, 3), nn.BatchNorm2d(8))",
     ]
+
+
+LAYER_NORMED = """\
+from torch import nn
+
+
+class LayerNorm(nn.LayerNorm):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.pointwise = nn.Linear(width, width)
+
+    def forward(self, x):
+        y = self.depthwise(x).permute(0, 2, 3, 1)
+        return x + self.pointwise(self.norm(y).relu()).permute(0, 3, 1, 2)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 2, stride=2), LayerNorm(8))
+        self.block = Block(8)
+        self.tokens = nn.Conv2d(8, 8, 4, stride=4)
+        self.norm = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.tokens(self.block(self.stem(x))).flatten(2).transpose(1, 2)
+        return self.head((x + self.norm(x)).mean(1))
+"""
+
+
+def test_a_norm_of_any_kind_behind_what_rearranges_is_the_layers_own(torch_bench: Callable) -> None:
+    bench = torch_bench(LAYER_NORMED)
+    assert not [edit for edit in bench.edits if edit.operation == "add_norm"]
+    for layer in ("stem.0", "tokens"):
+        text = "".join(bench.edited("insert_block", layer, block="conv-bn"))
+        assert text.index("nn.BatchNorm2d(8)") < text.index("kernel_size=3")
+
+
+ACTIVE_FIRST = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 1),
+            nn.GELU(),
+            nn.BatchNorm2d(8),
+            nn.Conv2d(8, 8, 1),
+            nn.GELU(),
+            nn.BatchNorm2d(8),
+        )
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+"""
+
+
+def test_a_norm_behind_the_activation_keeps_its_place(torch_bench: Callable) -> None:
+    bench = torch_bench(ACTIVE_FIRST)
+    assert not [edit for edit in bench.edits if edit.operation == "add_norm"]
+    grown = [
+        choose(bench.edits, "insert_block", "body.0", block="conv-bn"),
+        choose(bench.edits, "repeat_layer", "body.3"),
+    ]
+    for edit in grown:
+        after = bench.check(bench.apply(edit))
+        ops = [node.op for node in after if node.layer.startswith("body")]
+        assert ops == [Operation.CONV, Operation.GELU, Operation.BATCH_NORM] * 3
+
+
+THIN = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Conv2d(3, 8, (2, 8))
+        self.mix = nn.Conv2d(8, 8, 1)
+        self.wide = nn.Conv2d(3, 8, 3, padding=1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        words = self.mix(self.words(x).relu()).relu()
+        return self.head(words.amax((2, 3)) + self.wide(x).relu().amax((2, 3)))
+"""
+
+
+def test_no_kernel_meets_padding_alone_in_some_of_its_columns(torch_bench: Callable) -> None:
+    bench = torch_bench(THIN, shape=(3, 16, 8))
+    assert {edit.layer for edit in bench.edits if edit.operation == "insert_block"} == {"wide"}
+    grown = [
+        edit.layer
+        for edit in bench.edits
+        if edit.operation == "change_kernel" and edit.arguments["to"] == "3x3"
+    ]
+    assert not grown
+    for width, found in ((2, {"1x1"}), (3, {"1x1", "5x5"})):
+        source = THIN.replace("(2, 8)", f"(2, {width})")
+        edits = torch_bench(source, shape=(3, 16, width)).edits
+        assert {
+            e.arguments["to"] for e in edits if (e.operation, e.layer) == ("change_kernel", "wide")
+        } == found
+
+
+ATTENTION = """\
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query = nn.Linear(8, 8)
+        self.project = nn.Linear(8, 8)
+        self.hidden = nn.Linear(8, 8)
+        self.pooled = nn.Linear(8, 8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        q = self.query(x)
+        y = ATTEND
+        x = x + self.project(y.transpose(1, 2).contiguous().transpose(1, 2))
+        x = x + self.hidden(x.relu()).relu()
+        weights = x.mean(2, keepdim=True).softmax(1).transpose(1, 2)
+        return self.head(self.pooled((weights @ x).flatten(1)).relu())
+"""
+
+
+@pytest.mark.parametrize(
+    "attend", ["(q @ q.transpose(1, 2)).softmax(-1) @ q", "F.scaled_dot_product_attention(q, q, q)"]
+)
+def test_a_projection_behind_an_attention_stays_linear(torch_bench: Callable, attend: str) -> None:
+    edits = torch_bench(ATTENTION.replace("ATTEND", attend), shape=(5, 8)).edits
+    grown = {edit.layer for edit in edits if edit.operation in ("repeat_layer", "insert_block")}
+    assert "hidden" in grown and not grown & {"project", "pooled"}

@@ -9,16 +9,28 @@ from nas_assistant.generators._crowding import without_crowding
 from nas_assistant.generators._listing import list_changes
 from nas_assistant.generators._mutate import MutateGenerator
 
-from .conftest import build
+from .conftest import SOURCE, build
+
+STACK = "# A long preface.\n" * 20 + SOURCE.replace(
+    """nn.Conv2d(3, 8, 3, padding=1)
+""",
+    """nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1),
+        )
+""",
+)
 
 
-def grown(request: Request) -> Request:
+def grown(request: Request, layer: str = "conv1") -> Request:
     """The request after a block was put behind its first convolution."""
     context = EditContext(request.source, request.graph, request.framework)
     (change, *_) = [
         change
         for change in legal_changes(context)
-        if change.edit.operation == "insert_block" and change.edit.layer == "conv1"
+        if change.edit.operation == "insert_block" and change.edit.layer == layer
     ]
     source = make_changes(context, [change])
     return dataclasses.replace(request, source=source, original=request.source, graph=build(source))
@@ -36,6 +48,16 @@ def test_a_place_that_has_grown_by_a_block_grows_no_more(make_request: Callable[
     # Changes that add no layer are still made there, and others elsewhere.
     assert {c.edit.operation for c in left if c.edit.layer.startswith("conv1")}
     assert {c.edit.operation for c in left if c.edit.layer == "conv2"} & growing
+
+
+def test_a_block_before_lines_like_its_own_is_found(make_request: Callable[..., Request]) -> None:
+    """A norm and an activation follow the convolution, and the diff has the block behind those."""
+    request = grown(make_request(source=STACK, graph=build(STACK)), "conv1.0")
+    context = EditContext(request.source, request.graph, request.framework)
+    changes = [change for change in legal_changes(context) if change.edit.layer == "conv1.0"]
+    assert "insert_block" in {change.edit.operation for change in changes}
+    left = {change.edit.operation for change in without_crowding(changes, request, context)}
+    assert left and not left & {"insert_block", "repeat_layer", "add_norm"}
 
 
 def test_nobody_is_offered_more_at_such_a_place(make_request: Callable[..., Request]) -> None:

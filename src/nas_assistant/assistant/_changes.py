@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from nas_assistant.assistant._header import split_lines
+from nas_assistant.assistant._hunks import Diff, Hunk
 from nas_assistant.sources import syntax_tree
 
 _LINE = re.compile(r"\(line (\d+)\)")
 _MORE_PLACES = re.compile(r", in \d+ places")
 # A layer that something was put behind is the first of a sequence since then: conv, conv.0, conv.0.0.
-_STEP = re.compile(r"(.*?)(?:\.0)* (\(line \d+\)): (\S+) -> ([^\s:]+)")
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_STEP = re.compile(r"(.*?) (\S+?)(?:\.0)* \([^()]*line[^()]*\): (\S+) -> ([^\s:]+)")
+_LAYER = re.compile(r"\b[A-Z]\w*(?=\()")
 _TAKES_OUT = ("remove ", "drop ")
 
-_Opcodes = Sequence[tuple[str, int, int, int, int]]
-_Place = tuple[int, int]  # first and last line, from 1
+_Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
 
 def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple[str, ...]:
     """What was changed between the user's file and the best one, without what was taken back on the way.
+
+    A hunk of the diff is told in the words of the steps that made it, and plainly where they made more of it
+    than is left.
 
     Args:
         steps: In order, each source that was changed, and the changes in words; the first is the user's. A
@@ -32,175 +33,216 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
         best: What the last step made.
 
     Returns:
-        The changes, their lines as the user's file counts them, and a plain line for each hunk of the diff
-        that none of them explains.
+        The changes, their lines as the user's file counts them.
     """
     if not steps:
         return ()
-    way = _Way((*(source for source, _ in steps), best))
-    told = _joined([one for step, (_, lines) in enumerate(steps) for one in _still_true(way, step, lines)])
-    explained = [place for one in told for place in one.explains]
-    plain = (hunk.describe() for hunk in way.left if not any(map(hunk.touches, explained)))
-    return (*(one.text for one in told), *plain)
+    way = _Way(steps[0][0])
+    for (source, told), after in zip(steps, (*(source for source, _ in steps[1:]), best), strict=True):
+        way.go(Diff(source, after), told)
+    diff = Diff(steps[0][0], best)
+    hunks = way.made(diff.smallest())
+    left = {made for _, makers in hunks if all(made.whole for made in makers) for made in makers}
+    changes = _joined([change for change in way.changes if left.intersection(change.made)])
+    known = left.intersection(made for change in changes for made in (*change.made, *change.brings))
+    plain = (_plainly(hunk, diff) for hunk, makers in hunks if not makers or makers - known)
+    return (*(change.tell(left) for change in changes), *plain)
+
+
+@dataclass(eq=False, slots=True)
+class _Made:
+    """What a step made in one place, and whether no later step took some of it out."""
+
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line on the way from the user's file to the best one.
+
+    Attributes:
+        versions: What it was, from the user's text on, each with what made it.
+        place: The first and the last line of the user's file that it stands for or was put in behind.
+        added: Whether it was put in.
+    """
+
+    versions: tuple[_Version, ...]
+    place: tuple[int, int]
+    added: bool = False
+
+    def where(self) -> str:
+        """Its place in words."""
+        first, last = self.place
+        if self.added:
+            return f"added after line {last}" if last else "added before line 1"
+        return f"line {last}" if first == last else f"lines {first}-{last}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change in words, and the places of the user's file that it explains."""
+    """A change in words.
+
+    Attributes:
+        text: The words.
+        made: What it made, and where.
+        brings: What its step made elsewhere, in no one's words.
+        base: What had made the lines that it changed.
+        alone: Whether these have no more than one layer.
+    """
 
     text: str
-    explains: tuple[_Place, ...]
+    made: dict[_Made, str]
+    brings: list[_Made]
+    base: set[_Made]
+    alone: bool
 
-
-@dataclass(frozen=True, slots=True)
-class _Hunk:
-    """Lines of a text, and what stands for them in another one; the end is exclusive."""
-
-    start: int
-    end: int
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    grows: bool = field(compare=False)
-
-    @property
-    def place(self) -> _Place:
-        """Its lines; of what is put in, the one above."""
-        return (self.start + 1, self.end) if self.start < self.end else (max(self.start, 1),) * 2
-
-    @property
-    def loses(self) -> bool:
-        """Whether anything of the old text is gone, not only something put in between."""
-        rest = iter(self.new)
-        return not all(token in rest for token in self.old)
-
-    def touches(self, place: _Place) -> bool:
-        """Whether it changes a statement, or puts something in behind or before it."""
-        first, last = place
-        return self.start < last + self.grows and first <= self.end + (self.start == self.end)
-
-    def describe(self) -> str:
-        """What it does, for a hunk of which no more is known."""
-        if self.start == self.end:
-            return (
-                f"lines are added after line {self.start}" if self.start else "lines are added before line 1"
-            )
-        first, last = self.place
-        return f"line {last} is changed" if first == last else f"lines {first}-{last} are changed"
+    def tell(self, left: set[_Made]) -> str:
+        """The words, with a line of the user's file."""
+        places = [where for made, where in self.made.items() if made in left]
+        text = _LINE.sub(f"({places[0]})", self.text, count=1)
+        return text if len(places) == len(self.made) else _MORE_PLACES.sub("", text)
 
 
 class _Way:
-    """From the user's file to the best one.
+    """Who made each line, from the user's file to the best one.
 
     Args:
-        sources: The texts, in order.
+        source: The user's file.
     """
 
-    def __init__(self, sources: Sequence[str]) -> None:
-        texts = [split_lines(source) for source in sources]
-        self._back = [_opcodes(*pair) for pair in pairwise(texts)]
-        self._since = [_hunks(texts[0], text) for text in texts]
-        self.made = [_hunks(*pair) for pair in pairwise(texts)]
-        self.ends = [_statement_ends(source) for source in sources[:-1]]
+    def __init__(self, source: str) -> None:
+        numbered = enumerate(split_lines(source), start=1)
+        self._lines = [_Line(((text, None),), (number, number)) for number, text in numbered]
+        self._gone: dict[int, _Made] = {}  # by the line of the user's file
+        self.changes: list[_Change] = []
 
-    @property
-    def left(self) -> list[_Hunk]:
-        """The diff of the user's file to the best one."""
-        return self._since[-1]
+    def made(self, hunks: Iterable[Hunk]) -> list[tuple[Hunk, set[_Made]]]:
+        """The hunks of the diff between the user's file and the best one, and what made them."""
+        found, rest = [], dict(enumerate(self._lines))
+        for hunk in hunks:
+            gone = {made for line, made in self._gone.items() if hunk.start < line <= hunk.end}
+            places = range(hunk.new_start, hunk.new_end + hunk.slack)
+            found.append((hunk, gone | _makers(self._lines[place] for place in places)))
+            for place in places:
+                rest.pop(place, None)
+        # What the diff does not show as a step made it is not told in its words.
+        for made in _makers(rest.values()):
+            made.whole = False
+        return found
 
-    def home(self, step: int, place: _Place) -> _Place:
-        """Where the lines that a step found stand in the user's file."""
-        first, last = place
-        for opcodes in reversed(self._back[:step]):
-            first, last = _line_before(opcodes, first), _line_before(opcodes, last)
-        return first, last
+    def go(self, diff: Diff, told: Sequence[str]) -> None:
+        """Take a step: what it did, and the same in words."""
+        ends = _ends("".join(diff.old))
+        numbers = [int(found[1]) if (found := _LINE.search(text)) else 0 for text in told]
+        spots = [(number, ends.get(number, [number])) for number in numbers]
+        hunks = [hunk.behind({last[0] for _, last in spots}) for hunk in diff.smallest()]
+        owned = [_own(hunks, *spot) if spot[0] else hunks for spot in spots]
+        made = {hunk: _Made() for hunk in hunks}
+        rest = [hunk for hunk in hunks if not any(hunk in own for own in owned)]
+        for text, number, own in zip(told, numbers, owned, strict=True):
+            # Where nothing changed at its line, it is what changed elsewhere.
+            core = own + (rest if not own or _MORE_PLACES.search(text) else [])
+            where = {
+                made[hunk]: self._where(number if hunk in own else hunk.start + (not hunk.inserts))
+                for hunk in core
+            }
+            lines = [line for hunk in own for line in self._lines[hunk.start : hunk.end]]
+            alone = sum(len(_LAYER.findall(line.versions[-1][0])) for line in lines) < 2
+            self.changes.append(_Change(text, where, [made[hunk] for hunk in rest], _makers(lines), alone))
+        takes = [own for text, own in zip(told, owned, strict=True) if text.startswith(_TAKES_OUT)]
+        for hunk in reversed(hunks):
+            self._carry(hunk, diff, made[hunk], any(hunk in own for own in takes))
 
-    def stands(self, step: int, place: _Place) -> bool:
-        """Whether what a step did at a place is in the best file: no later step came back to before it."""
-        texts = [[hunk for hunk in hunks if hunk.touches(place)] for hunks in self._since]
-        kept = len(texts) - 1
-        while kept > step:
-            kept = texts.index(texts[kept]) - 1  # the step that led to this text first
-        return kept == step
+    def _where(self, number: int) -> str:
+        return self._lines[min(max(number, 1), len(self._lines)) - 1].where()
 
-    def lacks(self, place: _Place) -> bool:
-        """Whether anything of the user's is gone from a place; else what was taken out there was put in."""
-        return any(hunk.loses for hunk in self.left if hunk.touches(place))
-
-
-def _still_true(way: _Way, step: int, lines: Sequence[str]) -> Iterator[_Change]:
-    """The changes of a step that are left."""
-    made, ends = way.made[step], way.ends[step]
-    numbers = [int(found[1]) if (found := _LINE.search(line)) else None for line in lines]
-    spots = [(number, ends.get(number, number)) if number is not None else None for number in numbers]
-    touched = [[hunk for hunk in made if spot and hunk.touches(spot)] for spot in spots]
-    others = [hunk.place for hunk in made if not any(hunk in own for own in touched)]
-    for line, spot, own in zip(lines, spots, touched, strict=True):
-        explained = [*(hunk.place for hunk in own), *others]
-        if spot is None:
-            places = explained = [hunk.place for hunk in made]
-        elif own or not others:
-            places = [spot, *(others if _MORE_PLACES.search(line) else ())]
-        else:  # the line is not where its step changed the file
-            places = others
-        homes = [way.home(step, place) for place in places]
-        left = [home for home in homes if way.stands(step, home)]
-        if not left or (spot and line.startswith(_TAKES_OUT) and not way.lacks(left[0])):
-            continue
-        text = _LINE.sub(f"(line {left[0][0]})", line, count=1) if spot else line
-        if len(left) < len(homes):
-            text = _MORE_PLACES.sub("", text)
-        yield _Change(text, (*left, *(way.home(step, place) for place in explained)))
+    def _carry(self, hunk: Hunk, diff: Diff, made: _Made, takes_out: bool) -> None:
+        """Put the new lines of a hunk in the place of the old ones."""
+        old = self._lines[hunk.start : hunk.end]
+        user = [line for line in old if not line.added] or old or self._lines[: hunk.start][-1:]
+        place = (user[0].place[0], user[-1].place[1]) if user else (0, 0)
+        added = all(line.added for line in old)
+        since = tuple(dict.fromkeys(version for line in old for version in line.versions))
+        new = [
+            _Line(_earlier(old, text) or (*since, (text, made)), place, added)
+            for text in diff.new[hunk.new_start : hunk.new_end]
+        ]
+        self._lines[hunk.start : hunk.end] = new
+        if not new:
+            places = [line.place for line in old if not line.added]
+            self._gone |= {line: made for first, last in places for line in range(first, last + 1)}
+        before, after = _makers(old), _makers(new)
+        # What goes out of a line that a step made, or with a diff that only puts in, leaves neither in words.
+        mixed = takes_out and made in after and (before or hunk.grows)
+        for maker in before | after if mixed else before - after:
+            maker.whole = False
 
 
-def _joined(told: Sequence[_Change]) -> list[_Change]:
+def _makers(lines: Iterable[_Line]) -> set[_Made]:
+    return {made for line in lines for _, made in line.versions if made}
+
+
+def _earlier(lines: Iterable[_Line], text: str) -> tuple[_Version, ...]:
+    """The versions up to the one that a text comes back to."""
+    for line in lines:
+        for index, (known, _) in enumerate(line.versions):
+            if known == text:
+                return line.versions[: index + 1]
+    return ()
+
+
+def _own(hunks: Sequence[Hunk], first: int, ends: Sequence[int]) -> list[Hunk]:
+    """The hunks in the smallest piece of source from a line on that has any, or right beside it."""
+    for last in ends:
+        inside = [hunk for hunk in hunks if hunk.start < last + hunk.inserts and first <= hunk.end]
+        beside = [
+            hunk for hunk in hunks if hunk.grows and hunk.start == (first - 1 if hunk.inserts else last)
+        ]
+        if inside or beside:
+            return inside or beside
+    return []
+
+
+def _ends(source: str) -> dict[int, list[int]]:
+    """The last lines of the calls and statements that begin in a line, the smallest first."""
+    found: dict[int, list[int]] = {}
+    for node in ast.walk(syntax_tree(source)):
+        if isinstance(node, ast.Call) or (isinstance(node, ast.stmt) and not hasattr(node, "body")):
+            found.setdefault(node.lineno, []).append(node.end_lineno or node.lineno)
+    return {line: sorted(ends) for line, ends in found.items()}
+
+
+def _joined(changes: Sequence[_Change]) -> list[_Change]:
     """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one, or as none where they come back."""
     found: list[_Change] = []
-    last: dict[tuple[str, ...], _Change] = {}  # by the operation and the layer, and by the line
-    for change in told:
+    for change in changes:
         step = _STEP.match(change.text)
-        other = last.pop(step.group(1, 2), None) if step else None
-        before = _STEP.match(other.text) if other else None
-        if step and other and before and before[4] == step[3]:
-            found.remove(other)
-            if before[3] == step[4]:
+        for other in reversed(found):
+            before = _STEP.match(other.text)
+            if not step or not before or not change.base.intersection(other.made):
                 continue
-            text = other.text[: before.start(4)] + change.text[step.start(4) :]
-            change = _Change(text, (*other.explains, *change.explains))
-        found.append(change)
-        if step:
-            last[step.group(1, 2)] = change
+            # A layer has another number when something was put in before it.
+            alike = change.alone or before[2] == step[2]
+            if alike and (before[1], before[4]) == (step[1], step[3]):
+                found.remove(other)
+                text = other.text[: before.start(4)] + change.text[step.start(4) :]
+                made, brings = {**other.made, **change.made}, [*other.brings, *change.brings]
+                change = replace(change, text=text, made=made, brings=brings)
+                break
+        ends = _STEP.match(change.text)
+        if not ends or ends[3] != ends[4]:
+            found.append(change)
     return found
 
 
-def _opcodes(before: list[str], after: list[str]) -> _Opcodes:
-    return difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-
-
-def _hunks(before: list[str], after: list[str]) -> list[_Hunk]:
-    def tokens(lines: list[str]) -> tuple[str, ...]:
-        return tuple(_TOKEN.findall("".join(lines)))
-
-    return [
-        _Hunk(start, end, tokens(before[start:end]), tokens(after[low:high]), high - low > end - start)
-        for tag, start, end, low, high in _opcodes(before, after)
-        if tag != "equal"
-    ]
-
-
-def _line_before(opcodes: _Opcodes, number: int) -> int:
-    """The line that stood where a line stands now; for one that was put in, the line above."""
-    for _, start, end, new_start, new_end in opcodes:
-        if new_start < number <= new_end:
-            return max(min(start + number - new_start, end), 1)
-    return number
-
-
-def _statement_ends(source: str) -> dict[int, int]:
-    """The last line of the statement that begins in a line, if it has no statements inside."""
-    found = [node for node in ast.walk(syntax_tree(source)) if isinstance(node, ast.stmt)]
-    return {
-        line: node.end_lineno or line
-        for node in found
-        if not hasattr(node, "body")
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
+def _plainly(hunk: Hunk, diff: Diff) -> str:
+    """What a hunk does, as far as the diff shows it: where it stands, and the layers there."""
+    old, new = diff.old[hunk.start : hunk.end], diff.new[hunk.new_start : hunk.new_end]
+    if not old:
+        text = f"lines are added {hunk.describe()}"
+    else:
+        text = f"{hunk.describe()} {'is' if len(old) == 1 else 'are'} {'changed' if new else 'removed'}"
+    before, after = (", ".join(_LAYER.findall("".join(lines))) for lines in (old, new))
+    if before == after:
+        return text
+    return f"{text}: " + " -> ".join(side for side in (before, after) if side)

@@ -11,6 +11,7 @@ from nas_assistant.sources import shape_text
 
 _MUCH_LARGER = 1.5
 _MOST_FILES = 3
+_MOST_LAYERS = 3
 _SCOPE = "the predictor knows image classifiers alone, and its accuracy says little here"
 
 
@@ -45,6 +46,31 @@ def elsewhere_notes(graph: ComputationalGraph, path: Path) -> tuple[str, ...]:
     return (
         f"{len(others)} of {len(files)} layers with weights are created in {told}, and no other file than "
         f"{path.name} is changed: what is to be improved has to stand there",
+    )
+
+
+def weight_notes(before: ComputationalGraph, after: ComputationalGraph) -> tuple[str, ...]:
+    """Which layers of a PyTorch model cannot take their trained weights over into the better one.
+
+    Args:
+        before: The user's model.
+        after: The better one.
+    """
+    if before.framework != "torch":  # elsewhere the names in a graph are not those of stored weights
+        return ()
+    layers, kept = (
+        {(node.layer, node.weight_shape, node.parameters) for node in graph.weighted_nodes if node.layer}
+        for graph in (before, after)
+    )
+    names = list(dict.fromkeys(node.layer for node in before.weighted_nodes if node.layer))
+    lost = {layer for layer, *_ in layers - kept}
+    if not lost:
+        return ()
+    told = [name for name in names if name in lost]
+    more = ", …" if len(told) > _MOST_LAYERS else ""
+    return (
+        f"trained weights: {len(told)} of {len(names)} layers with weights have no counterpart of the same "
+        f"name and size: {', '.join(told[:_MOST_LAYERS])}{more}",
     )
 
 

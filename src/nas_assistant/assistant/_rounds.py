@@ -24,7 +24,7 @@ class Progress:
         proposed: Candidates of the round that were proposed.
         original: Predicted accuracy of the user's file.
         best: Predicted accuracy of the best so far.
-        target: Predicted accuracy to pass.
+        target: Predicted accuracy to pass, or None where the run does not end there.
         candidate: The candidate that was checked last, or None.
         weighed: At the end: how many of the best candidates were scored, and how many there are.
     """
@@ -35,7 +35,7 @@ class Progress:
     proposed: int
     original: float
     best: float
-    target: float
+    target: float | None
     candidate: Candidate | None = None
     weighed: tuple[int, int] | None = None
 

@@ -18,7 +18,7 @@ from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
 from nas_assistant.assistant._history import SAME_ACCURACY, Candidate, best_of
 from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
-from nas_assistant.assistant._notes import scope_notes
+from nas_assistant.assistant._notes import scope_notes, weight_notes
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._pool import SandboxPool
 from nas_assistant.assistant._rounds import Best, Progress, Round, iteration_seed
@@ -200,6 +200,7 @@ class Search:
             *scope_notes(self.original.graph),
             *self._remarks,
             *self.shared(),
+            *weight_notes(self.original.graph, self.best.graph),
             *self.ledger.explanation(self.best.number),
         ]
         return [
@@ -370,7 +371,7 @@ class Search:
                     proposed,
                     self.original.prediction.accuracy,
                     self.best.prediction.accuracy,
-                    self.target,
+                    self.target if self.options.ends_at_target else None,
                     candidate,
                     weighed,
                 )

@@ -239,7 +239,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             done = state.iteration - 1 + (state.checked / state.proposed if state.proposed else 0.0)
             text = (
                 f"round {state.iteration}, candidate {state.checked}/{state.proposed or '?'}: "
-                f"{state.original:.4f} -> {state.best:.4f} (target {state.target:.4f})"
+                f"{state.original:.4f} -> {state.best:.4f}{_target(state.target)}"
             )
             bars.update(task, description=text, completed=round(done, 2), total=state.max_iterations)
 
@@ -250,9 +250,12 @@ def _print_round(state: Progress) -> None:
     if state.weighed is not None:
         typer.echo("Scored on your data: {} of {}".format(*state.weighed), err=True)
     elif state.candidate is None:
-        typer.echo(
-            f"Round {state.iteration}: best so far {state.best:.4f}, target {state.target:.4f}", err=True
-        )
+        told = f"Round {state.iteration}: best so far {state.best:.4f}{_target(state.target)}"
+        typer.echo(told, err=True)
+
+
+def _target(target: float | None) -> str:
+    return "" if target is None else f" (target {target:.4f})"
 
 
 def _print_result(result: Result) -> None:
@@ -268,7 +271,7 @@ def _print_result(result: Result) -> None:
         "seconds": "the limit of --max-seconds was reached",
     }
     failed = sum(entry.failure is not None for entry in result.history)
-    target = f" (target {result.target:.4f})" if result.ends_at_target else ""
+    target = _target(result.target if result.ends_at_target else None)
     typer.echo(
         f"{counted(len(result.history), 'candidate')} in {counted(result.iterations, 'round')}, "
         f"{failed} turned down; {reasons[result.stopped]}{target}"

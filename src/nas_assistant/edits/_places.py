@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -18,6 +18,7 @@ _LINE_LENGTH = 100
 
 Form = Literal["item", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
+_INDENTATION = re.compile(rb"(?<=\n)[ \t]+(?=\S)")
 _COMMA_AND_SPACE = re.compile(rb"[ \t]*,[ \t]*")
 
 
@@ -155,7 +156,7 @@ def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) ->
     tree = context.tree
     start, end = tree.span(place.node)
     if place.form == "item":
-        return [_behind_item(context, place.node, layers)]
+        return _behind_item(context, place.node, layers)
     if place.form == "append":
         indent = tree.indentation(start)
         if indent is None:
@@ -191,22 +192,38 @@ def wrap(
     start, end = tree.span(call)
     name, imports = sequential_name(context)
     opening, closing = ("(", ")") if context.torch else ("([", "])")
-    inner = "".join(f", {item}" for item in layers)
-    more = name + opening + (instead or "") + inner + closing
+    between = ", "
+    more = name + opening + between.join([instead or "", *layers]) + closing
     if _too_long(context, start, end, more):
-        line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
-        indent = tree.newline + line[: len(line) - len(line.lstrip())]
-        deeper = indent + ("\t" if "\t" in indent else "    ")
-        opening += deeper
-        inner = "".join(f",{deeper}{item}" for item in layers)
-        closing = f",{indent}{closing}"
+        outer, inner = _line_breaks(context, start)
+        opening, between, closing = opening + inner, f",{inner}", f",{outer}{closing}"
+    rest = "".join(between + item for item in layers) + closing
     if instead is not None:
-        return [Replacement(start, end, f"{name}{opening}{instead}{inner}{closing}"), *imports]
-    return [
-        Replacement(start, start, f"{name}{opening}"),
-        Replacement(end, end, inner + closing),
-        *imports,
-    ]
+        return [Replacement(start, end, f"{name}{opening}{instead}{rest}"), *imports]
+    # The name is replaced, not only preceded, so that no other edit wraps the call along with this one.
+    called = Replacement(*tree.span(call.func), f"{name}{opening}{tree.code(call.func)}")
+    return [called, *_moved(context, call), Replacement(end, end, rest), *imports]
+
+
+def _moved(context: EditContext, call: cst.Call) -> Iterator[Replacement]:
+    """The indentation of a call's further lines where its first becomes a deeper one of its own."""
+    tree = context.tree
+    start, end = tree.span(call)
+    outer, inner = (len(text) - len(tree.newline) for text in _line_breaks(context, start))
+    column = start - tree.line_start(start)
+    for found in _INDENTATION.finditer(tree.data, start, end):
+        white = found[0].decode()
+        # What is aligned with an argument of the first line stays so.
+        deep = len(white) + inner - (column if len(white) > column else outer)
+        yield Replacement(*found.span(), white.ljust(deep, white[0])[:deep])
+
+
+def _line_breaks(context: EditContext, offset: int) -> tuple[str, str]:
+    """The start of a new line as deep as the one that holds ``offset``, and of one that is a step deeper."""
+    tree = context.tree
+    line = tree.data[tree.line_start(offset) : tree.line_end(offset)].decode()
+    outer = tree.newline + line[: len(line) - len(line.lstrip())]
+    return outer, outer + ("\t" if "\t" in outer else "    ")
 
 
 def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]:
@@ -226,34 +243,54 @@ def sequential_name(context: EditContext) -> tuple[str, tuple[Replacement, ...]]
     return context.imports.import_line(f"from {context.imports.package} import Sequential", "Sequential")
 
 
-def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> Replacement:
+def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> list[Replacement]:
     tree = context.tree
     start, end = tree.span(item)
     indent = tree.indentation(start)
     if indent is None:
         together = "".join(f", {layer}" for layer in layers)
         if not _too_long(context, start, end, together):
-            return Replacement(end, end, together)
+            return [Replacement(end, end, together)]
+        if "\n" not in tree.code(tree.parents[item]):
+            return _unfolded(context, item, layers)
         indent = _under_first(context, item)
     elif found := _COMMA_TO_LINE_END.match(tree.data, end):  # keep a comment at the end of its line
         at = found.end()
-        return Replacement(at, at, "".join(f"{tree.newline}{indent}{layer}," for layer in layers))
-    return Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))
+        return [Replacement(at, at, "".join(f"{tree.newline}{indent}{layer}," for layer in layers))]
+    return [Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))]
+
+
+def _unfolded(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> list[Replacement]:
+    """More layers behind an item of a container of one line, all of them on lines of their own."""
+    tree = context.tree
+    outer, inner = _line_breaks(context, tree.span(item)[0])
+    spans = [tree.span(sibling) for sibling in _siblings(context, item)]
+    behind, closing = tree.span(item)[1], tree.span(tree.parents[item])[1] - 1
+    return [
+        Replacement(spans[0][0], spans[0][0], inner),
+        Replacement(behind, behind, "".join(f",{inner}{layer}" for layer in layers)),
+        *(Replacement(before[1], after[0], f",{inner}") for before, after in pairwise(spans)),
+        Replacement(spans[-1][1], closing, f",{outer}"),
+    ]
+
+
+def _siblings(context: EditContext, item: cst.CSTNode) -> Sequence[cst.CSTNode]:
+    """The items of the call or list that holds an item."""
+    outer = context.tree.parents[item]
+    return outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", (item,))
 
 
 def _too_long(context: EditContext, start: int, end: int, more: str) -> bool:
-    """Whether the line of a piece of source would be too long with more text."""
+    """Whether a piece of source has several lines, or its line would be too long with more text."""
     tree = context.tree
     line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
-    return len((line + more).expandtabs()) > _LINE_LENGTH
+    return "\n" in line or len((line + more).expandtabs()) > _LINE_LENGTH
 
 
 def _under_first(context: EditContext, item: cst.CSTNode) -> str:
     """White space up to the column of the first item of a container."""
     tree = context.tree
-    outer = tree.parents[item]
-    first = (outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", (item,)))[0]
-    start = tree.span(first)[0]
+    start = tree.span(_siblings(context, item)[0])[0]
     return re.sub(r"\S", " ", tree.data[tree.line_start(start) : start].decode())
 
 
@@ -331,8 +368,7 @@ def without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
     """Take an argument or list element away from others; None where it is the only one."""
     tree = context.tree
     start, end = tree.span(item)
-    outer = tree.parents[item]
-    siblings = outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", ())
+    siblings = _siblings(context, item)
     if len(siblings) < 2:
         return None
     position = list(siblings).index(item)

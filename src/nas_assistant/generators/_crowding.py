@@ -43,8 +43,20 @@ def _full_lines(original: list[str], source: list[str]) -> set[int]:
     for kind, first, last, start, end in SequenceMatcher(None, original, source, False).get_opcodes():
         before, after = ("\n".join(lines) for lines in (original[first:last], source[start:end]))
         if kind != "equal" and _layers(after) - _layers(before) >= _BLOCK:
+            if kind == "insert":
+                start, end = _slid(source, start, end)
             full.update(range(start + 1, end + 1))
     return full
+
+
+def _slid(source: list[str], start: int, end: int) -> tuple[int, int]:
+    """Where lines may have been put in that are told to be these: the lines beside them are alike."""
+    size = end - start
+    while start and source[start - 1] == source[start - 1 + size]:
+        start -= 1
+    while end < len(source) and source[end] == source[end - size]:
+        end += 1
+    return start, end
 
 
 def _lines(item: Replacement, context: EditContext) -> set[int]:

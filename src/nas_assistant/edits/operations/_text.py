@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterable, Iterator, Set
+from typing import Literal
 
 import libcst as cst
 
@@ -11,7 +13,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import SourceTree, dotted, self_attribute
 from nas_assistant.edits.operations._activations import CHOICES
-from nas_assistant.graphs import NORMALISATIONS, Node, Operation
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 Written = tuple[str, tuple[Replacement, ...]]
 _PURE = (cst.Name, cst.Attribute, cst.Integer, cst.BinaryOperation, cst.BaseBinaryOp, cst.Subscript,
@@ -25,6 +27,8 @@ _SPACE = (
     cst.RightParen,
 )
 _LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
+_PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
+_PRODUCTS = frozenset({Operation.ATTENTION, Operation.MATMUL})
 _HIDDEN = frozenset({*CHOICES, Operation.RELU6})
 _FIXED = re.compile(r"[\d\s,()\[\]]+")
 _STATEMENTS = (cst.SimpleStatementLine, cst.FunctionDef)
@@ -151,11 +155,37 @@ def only_user(context: EditContext, node: Node) -> Node | None:
     return context.graph.nodes[users[0]] if len(users) == 1 else None
 
 
-def is_normalised(context: EditContext, layer: LayerCall) -> bool | None:
-    """Whether normalisations, and nothing else, read what a layer gives out; None where some readers are."""
-    readers = [user for node in layer.last for user in context.users.get(node.id, [])]
-    found = {context.graph.nodes[user].op in NORMALISATIONS for user in readers}
-    return None if len(found) == 2 else True in found
+def norm_behind(context: EditContext, layer: LayerCall) -> Literal["layer", "activation", ""] | None:
+    """What a normalisation stands behind: a layer, its activation, or neither; None where uses differ."""
+    found = {_norm_behind(context, node) for node in layer.last}
+    return found.pop() if len(found) == 1 else None
+
+
+def _norm_behind(context: EditContext, node: Node) -> Literal["layer", "activation", ""]:
+    def reached(passing: Set[Operation]) -> bool:
+        ops = {found.op for found in _beyond(context, node, lambda at: context.users.get(at.id, ()), passing)}
+        return bool(ops & NORMALISATIONS)
+
+    if reached(_PASSING):
+        return "layer"
+    return "activation" if reached(_PASSING | ACTIVATIONS) else ""
+
+
+def reads_product(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a layer reads a product of matrices, as the projection behind an attention does."""
+    read = (_beyond(context, node, lambda at: at.inputs, _PASSING) for node in layer.main)
+    return any(found.op in _PRODUCTS for nodes in read for found in nodes)
+
+
+def _beyond(
+    context: EditContext, node: Node, ways: Callable[[Node], Iterable[int]], passing: Set[Operation]
+) -> Iterator[Node]:
+    """The nodes next to one, and for those that only pass on what they read those next to them."""
+    for found in map(context.graph.nodes.__getitem__, ways(node)):
+        if found.op in passing:
+            yield from _beyond(context, found, ways, passing)
+        else:
+            yield found
 
 
 def runs_again(layer: LayerCall) -> bool:
@@ -193,6 +223,11 @@ def is_depthwise(layer: LayerCall) -> bool:
 def has_one_pixel(layer: LayerCall) -> bool:
     """Whether a layer gives single values: feature maps of one pixel, as in a gate, or plain vectors."""
     return all(math.prod(node.output_shape[1:]) == 1 for node in layer.main)
+
+
+def is_thin(layer: LayerCall) -> bool:
+    """Whether a layer gives feature maps with a side of one pixel, where most of a kernel meets padding."""
+    return all(1 in node.output_shape[1:] for node in layer.main)
 
 
 def scales(context: EditContext, node: Node) -> bool:

@@ -41,10 +41,9 @@ def width_sites(
             )
             first = layers[0]
             start = context.tree.span(first.call)[0]
-            with_it = len(layers) - 1
-            arguments: dict[str, int | float | str] = {"from": width, "to": target, "what": "channels"}
-            if with_it:
-                arguments["with"] = ", ".join(layer.layer for layer in layers[1:4])
+            partners = [layer.layer for layer in layers[1:4]]
+            what = f"channels, with {', '.join(partners)}" if partners else "channels"
+            arguments: dict[str, int | float | str] = {"from": width, "to": target, "what": what}
             edit = operation.edit(context, start, first.layer, arguments)
             relevant = tuple(node.id for layer in layers for node in layer.main)
             yield Change(edit, replacements, writes=frozenset({group}), relevant=relevant)

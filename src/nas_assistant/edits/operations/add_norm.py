@@ -12,11 +12,11 @@ from nas_assistant.edits.operations._text import (
     has_one_pixel,
     is_output,
     norm,
-    only_user,
+    norm_behind,
     reads,
     runs_again,
 )
-from nas_assistant.graphs import NORMALISATIONS, Node, Operation
+from nas_assistant.graphs import Node, Operation
 
 
 class AddNorm(BaseEditOperation):
@@ -33,7 +33,7 @@ class AddNorm(BaseEditOperation):
                 context, layer
             ):
                 continue
-            if runs_again(layer) or any(_normalised(context, layer)) or not _has_statistics(context, layer):
+            if runs_again(layer) or norm_behind(context, layer) != "" or not _has_statistics(context, layer):
                 continue
             written = norm(context, layer)
             if written is None:
@@ -67,9 +67,3 @@ def _has_statistics(context: EditContext, layer: LayerCall) -> bool:
 
 def _normalises_vectors(node: Node) -> bool:
     return node.op is Operation.BATCH_NORM and len(node.output_shape) == 1
-
-
-def _normalised(context: EditContext, layer: LayerCall) -> Iterator[bool]:
-    for node in layer.last:
-        follower = only_user(context, node)
-        yield follower is not None and follower.op in NORMALISATIONS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
@@ -39,12 +38,12 @@ class ChangeKernel(BaseEditOperation):
                 continue
             if layer.kind.role != "separable" and any(node.kernel != (side, side) for node in nodes):
                 continue
-            if all(math.prod(node.input_shape[1:]) == 1 for node in nodes):
-                continue  # a single pixel, as in a gate
             # A depthwise convolution of one pixel only scales, which the pointwise one behind it does.
             least = 3 if any(node.op is Operation.DEPTHWISE_CONV for node in nodes) else 1
+            # Further out, a kernel would meet nothing but padding, as on a single pixel in a gate.
+            most = max(2 * min(node.input_shape[1:], default=0) - 1 for node in nodes)
             for to in (side - 2, side + 2):
-                if to in (*_SIZES, 9) and to >= least:
+                if to in (*_SIZES, 9) and to >= least and (to < side or to <= most):
                     found = self._resize(context, layer, nodes, side, to, isinstance(size, tuple))
                     if found is not None:
                         yield found

@@ -20,8 +20,8 @@ _FORWARD = ("forward", "call")
 class DropBranch(BaseEditOperation):
     """Leaves a term out of a sum in the forward pass: ``self.left(x) + self.right(x)`` becomes one of them.
 
-    A layer that runs nowhere else goes with it. Whether the other term has the sum's shape is not followed:
-    the sandbox has to check the result.
+    A layer that runs nowhere else goes with it; the identity of ``x + self.branch(x)`` stays. Whether the
+    other term has the sum's shape is not followed: the sandbox has to check the result.
     """
 
     name = "drop_branch"
@@ -39,7 +39,7 @@ class DropBranch(BaseEditOperation):
                 continue
             assert isinstance(method, cst.FunctionDef)
             for gone, kept in ((node.left, node.right), (node.right, node.left)):
-                if isinstance(gone, cst.Name) and _is_spare(context, gone, method):
+                if isinstance(gone, cst.Name) and _is_spare(context, gone, kept, method):
                     yield self._change(context, node, gone, kept, gone.value, [], [])
                 elif isinstance(gone, cst.Call) and dotted(gone.func).startswith("self."):
                     name = dotted(gone.func).removeprefix("self.")
@@ -74,18 +74,42 @@ def _runs(term: cst.BaseExpression) -> bool:
     return isinstance(term, cst.Call) and dotted(term.func).startswith("self.")
 
 
-def _is_spare(context: EditContext, name: cst.Name, method: cst.FunctionDef) -> bool:
-    """Whether a variable is read elsewhere, too, or only stands for another one."""
-    named = (item for item in context.tree.nodes(cst.Name) if getattr(item, "value", "") == name.value)
-    same = [item for item in named if context.tree.inside(item, method)]
-    targets = [item for item in same if isinstance(context.tree.parents[item], cst.AssignTarget)]
+def _is_spare(
+    context: EditContext, name: cst.Name, kept: cst.BaseExpression, method: cst.FunctionDef
+) -> bool:
+    """Whether a variable is read elsewhere, too, and is not the identity beside a branch computed from it."""
+    tree = context.tree
+    named = (item for item in tree.nodes(cst.Name) if getattr(item, "value", "") == name.value)
     reads = [
-        item for item in same if item not in targets and not isinstance(context.tree.parents[item], cst.Param)
+        item
+        for item in named
+        if tree.inside(item, method) and not isinstance(tree.parents[item], cst.AssignTarget | cst.Param)
     ]
-    assigned = [context.tree.enclosing(item, cst.Assign) for item in targets]
-    return len(reads) > 1 or all(
-        isinstance(item, cst.Assign) and isinstance(item.value, cst.Name) for item in assigned
-    )
+    steps = _steps(context, method)
+    stands_for = {value.value for to, value in steps if to == {name.value} and isinstance(value, cst.Name)}
+    sources = _variables(kept)
+    while more := {read for to, value in steps if to & sources for read in _variables(value)} - sources:
+        sources |= more
+    return len(reads) > 1 and not sources & {name.value, *stands_for}
+
+
+def _steps(context: EditContext, method: cst.FunctionDef) -> list[tuple[set[str], cst.BaseExpression]]:
+    """The assignments of a method: the variables and the value."""
+    found = []
+    for item in context.tree.nodes(cst.Assign, cst.AnnAssign, cst.AugAssign):
+        assert isinstance(item, cst.Assign | cst.AnnAssign | cst.AugAssign)
+        if item.value is not None and context.tree.inside(item, method):
+            targets = item.targets if isinstance(item, cst.Assign) else [item]
+            found.append((set[str]().union(*(_variables(each.target) for each in targets)), item.value))
+    return found
+
+
+def _variables(node: cst.CSTNode) -> set[str]:
+    """The variables that a piece of source names; ``self`` is none."""
+    if isinstance(node, cst.Name):
+        return {node.value} - {"self"}
+    children = [node.value] if isinstance(node, cst.Attribute) else node.children
+    return set[str]().union(*map(_variables, children))
 
 
 def _constructor(context: EditContext, name: str, owner: cst.CSTNode) -> list[Replacement] | None:

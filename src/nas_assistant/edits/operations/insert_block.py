@@ -14,13 +14,14 @@ from nas_assistant.edits.operations._text import (
     channels,
     copied,
     dimensions,
-    has_one_pixel,
     is_depthwise,
-    is_normalised,
     is_output,
+    is_thin,
     norm,
+    norm_behind,
     quoted,
     reads,
+    reads_product,
     runs_again,
 )
 from nas_assistant.graphs import ACTIVATIONS, Operation
@@ -37,14 +38,19 @@ class InsertBlock(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Convolutions of feature maps, but for depthwise ones, and hidden dense layers."""
+        """Convolutions of feature maps, but for depthwise ones, and hidden dense layers.
+
+        What reads a product of matrices is not one of them: the projection behind an attention is linear.
+        """
         for layer in context.layers:
             rank = dimensions(layer) if layer.main else None
             if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS or is_output(context, layer):
                 continue
-            if rank == 2 and (has_one_pixel(layer) or is_depthwise(layer)):
+            if layer.kind.role == "dense" and reads_product(context, layer):
                 continue
-            if rank == 2 and (runs_again(layer) or is_normalised(context, layer) is None):
+            if rank == 2 and (is_thin(layer) or is_depthwise(layer)):
+                continue
+            if rank == 2 and (runs_again(layer) or norm_behind(context, layer) is None):
                 continue
             for block in _BLOCKS[rank]:
                 made = _block(context, layer, block)
@@ -110,8 +116,11 @@ def _in_order(
     context: EditContext, layer: LayerCall, first: list[str], texts: list[str], norm: str, last: list[str]
 ) -> list[str]:
     """The block, with its normalisation in front where the layer's own then comes behind it."""
-    if is_normalised(context, layer):
+    behind = norm_behind(context, layer)
+    if behind == "layer":
         return [norm, *first, *texts, *last]
+    if behind == "activation":
+        return [*first, norm, *texts, *last]
     return [*first, *texts, norm, *last]
 
 

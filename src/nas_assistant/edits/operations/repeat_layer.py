@@ -17,9 +17,10 @@ from nas_assistant.edits.operations._text import (
     copied,
     has_fixed_stride,
     is_depthwise,
-    is_normalised,
     is_output,
     norm,
+    norm_behind,
+    reads_product,
     runs_again,
 )
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
@@ -39,7 +40,8 @@ class RepeatLayer(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Layers with equal input and output shapes, and blocks with an activation used as attributes.
 
-        A depthwise convolution is followed by its pointwise half instead.
+        A depthwise convolution is followed by its pointwise half instead, and the projection behind an
+        attention stays the linear map that it is.
         """
         for layer in context.layers:
             if layer.kind.role not in ("conv", "dense", "separable") or is_output(context, layer):
@@ -50,6 +52,8 @@ class RepeatLayer(BaseEditOperation):
             if len(layer.main) != len(layer.last) or not _one_line(context, layer.call):
                 continue
             if not has_fixed_stride(context, layer) or is_depthwise(layer):
+                continue
+            if layer.kind.role == "dense" and reads_product(context, layer):
                 continue
             if not context.torch and not any(node.op in ACTIVATIONS for node in layer.nodes):
                 continue
@@ -136,12 +140,13 @@ def _again(context: EditContext, layer: LayerCall) -> str | None:
 
 def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written] | None:
     """What comes between a layer and itself, in order; None where that differs from use to use."""
-    normalised = is_normalised(context, layer)
-    if normalised is None or (normalised and runs_again(layer)):
+    behind = norm_behind(context, layer)
+    if behind is None or (behind and runs_again(layer)):
         return None
-    normal = norm(context, layer) if normalised else None
+    written = norm(context, layer) if behind else None
+    normal = {} if written is None else {Operation.BATCH_NORM: written}
     active = dict([activation(context, layer)])
-    return active if normal is None else {Operation.BATCH_NORM: normal, **active}
+    return {**normal, **active} if behind == "layer" else {**active, **normal}
 
 
 def _rebuilds(context: EditContext, call: cst.Call) -> bool:
