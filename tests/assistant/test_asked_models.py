@@ -42,16 +42,16 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
 
 
 def choose(asked: dict[str, Any]) -> Reply:
-    """Widens what can be widened, and else takes what is listed first."""
+    """Takes a larger kernel, and else what is listed first."""
     listed = re.findall(r"^(e\d+): (.*)$", asked["messages"][1]["content"], re.MULTILINE)
-    name = next((name for name, told in listed if "widen" in told), listed[0][0])
+    name = next((name for name, told in listed if "-> 5x5 kernel" in told), listed[0][0])
     return says(json.dumps({"edits": [{"id": name, "reason": REASON}]}))
 
 
 def run(model: Path, predictor: Predictor, endpoint: FakeEndpoint, **options: Any) -> Result:
     given = {"model": "coder", "base_url": endpoint.url, **options.pop("generator_options", {})}
-    chosen = {"gain": 0.9, "max_iterations": 3, "run_dir": "run", "predictor": predictor, **options}
-    return improve(model, generator="openai", generator_options=given, **chosen)
+    chosen = {"gain": 0.9, "max_iterations": 3, "familiarity_margin": 2.0, "run_dir": "run", **options}
+    return improve(model, generator="openai", generator_options=given, predictor=predictor, **chosen)
 
 
 def rows(column: str) -> list[Any]:
