@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nas_assistant.assistant._changes import changes_left
+from nas_assistant.assistant._hunks import Diff
 
 FILE = """\
 a = Conv(8)
@@ -248,3 +249,11 @@ def test_what_a_joined_step_brings_along_is_its_own() -> None:
     second = _with(first, ("Conv(12)", "Conv(16)"))
     steps = [(FILE, ("widen a (line 1): 8 -> 12",)), (first, ("widen a (line 1): 12 -> 16",))]
     assert changes_left(steps, second) == ("widen a (line 1): 8 -> 16",)
+
+
+def test_lines_with_one_target_are_paired_by_what_they_call() -> None:
+    before = "x = Dense(64)(x)\nx = Dropout(0.3)(x)\nx = Dense(32)(x)\n"
+    diff = Diff(before, "x = Dense(64)(x)\nx = Dense(48)(x)\n")
+    (hunk,) = diff.hunks()
+    parts = [(part.describe(), part.new_end - part.new_start) for part in diff.parts(hunk)]
+    assert parts == [("line 2", 0), ("line 3", 1)]

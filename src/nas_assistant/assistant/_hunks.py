@@ -91,7 +91,7 @@ class Diff:
 
     def _paired(self, hunk: Hunk, old: Sequence[int], new: Sequence[int]) -> list[Hunk]:
         """The pieces of a hunk that begin in these lines, each with the one that is named like it."""
-        heads = [_head(self.old[line]) for line in old], [_head(self.new[line]) for line in new]
+        heads = _heads([self.old[line] for line in old], [self.new[line] for line in new])
         cuts = {(0, 0)}
         for _, first, last, start, end in _opcodes(*heads):
             cuts.add((last, end))
@@ -128,9 +128,12 @@ class Diff:
         return self.new[one] == self.new[other]
 
 
-def _head(line: str) -> str:
-    """What a line names: the target of an assignment, or what is called."""
-    return re.split(r"[=(]", line, maxsplit=1)[0].strip()
+def _heads(*sides: Sequence[str]) -> list[list[str]]:
+    """What lines name: the targets of assignments, and what is called, too, where a target comes again."""
+    targets = [[re.split(r"[=(]", line, maxsplit=1)[0].strip() for line in side] for side in sides]
+    if all(len(set(side)) == len(side) for side in targets):
+        return targets
+    return [[line.partition("(")[0].strip() for line in side] for side in sides]
 
 
 def _opcodes(before: Sequence[str], after: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
