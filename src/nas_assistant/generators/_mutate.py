@@ -162,6 +162,10 @@ class _Sampler:
             if told not in failed and not (again in moved and alike[again] == 1):
                 self._legal[change.edit.operation].append(change)
                 self._paid[id(change)] = payoffs.weight(told)
+        self._operations_paid = {
+            name: sum(self._paid[id(change)] for change in changes) / len(changes)
+            for name, changes in self._legal.items()
+        }
 
     def draw(self, count: int) -> list[Change]:
         """Up to ``count`` changes of different operations that go together and fit the constraints."""
@@ -203,8 +207,8 @@ class _Sampler:
     def _operation_weight(self, name: str) -> float:
         sure = any(change.edit.shape_safe for change in self._legal[name])
         weight = get_operation(name).weight
-        paid = [self._paid[id(change)] for change in self._legal[name]]
-        return sum(paid) / len(paid) * weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
+        paid = self._operations_paid[name]
+        return paid * weight * (1.0 if sure else _UNSURE) / (1 + self._uses[name] / weight)
 
     def _layer_weights(self, changes: Sequence[Change]) -> list[float]:
         scores = [
