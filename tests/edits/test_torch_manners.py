@@ -155,6 +155,20 @@ def test_a_line_of_layers_that_becomes_too_long_is_unfolded(torch_bench: Callabl
     ]
 
 
+def test_a_line_of_layers_that_an_argument_makes_too_long_is_unfolded(torch_bench: Callable) -> None:
+    row = "nn.Sequential(nn.Linear(24 * 2 * 2, 8), nn.GELU(), nn.Linear(8, 32), nn.Sigmoid())"
+    source = SEQUENTIAL.replace("nn.Linear(24 * 2 * 2, 32)  # hidden", row)
+    assert torch_bench(source).edited("widen", "fc.0", to=16) == [
+        f"-        self.fc = {row}",
+        "+        self.fc = nn.Sequential(",
+        "+            nn.Linear(24 * 2 * 2, 16),",
+        "+            nn.GELU(),",
+        "+            nn.Linear(16, 32),",
+        "+            nn.Sigmoid(),",
+        "+        )",
+    ]
+
+
 def test_no_space_is_left_at_the_end_of_a_line(torch_bench: Callable) -> None:
     source = SEQUENTIAL.replace(
         'padding="same"),\n            nn.Batch', 'padding="same"), nn.Batch'

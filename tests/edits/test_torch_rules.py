@@ -482,3 +482,28 @@ def test_a_projection_behind_an_attention_stays_linear(torch_bench: Callable, at
     edits = torch_bench(ATTENTION.replace("ATTEND", attend), shape=(5, 8)).edits
     grown = {edit.layer for edit in edits if edit.operation in ("repeat_layer", "insert_block")}
     assert "hidden" in grown and not grown & {"project", "pooled"}
+
+
+COUNTED = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, n=10):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 3), *[nn.Conv2d(8, 8, 1) for _ in range(n)])
+        self.head = nn.Linear(8, n)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+"""
+
+
+def test_a_count_that_is_the_number_of_classes_too_stays(torch_bench: Callable) -> None:
+    local = COUNTED.replace(", n=10", "").replace("        self.body", "        n = 10\n        self.body")
+    attribute = local.replace("n = 10", "self.n = 10").replace("(n)", "(self.n)").replace(" n)", " self.n)")
+    for source, classes in ((COUNTED, "n"), (local, "n"), (attribute, "self.n")):
+        other = source.replace(f"nn.Linear(8, {classes})", "nn.Linear(8, 10)")
+        for text, offered in ((source, set()), (other, {9, 11})):
+            repeats = [edit for edit in torch_bench(text).edits if edit.operation == "change_repeats"]
+            assert {edit.arguments["to"] for edit in repeats} == offered

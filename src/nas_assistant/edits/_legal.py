@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nas_assistant.edits._base import Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._edit import Edit, EditError
+from nas_assistant.edits._lines import line_breaks
 from nas_assistant.edits._registry import get_operation, operations
 from nas_assistant.edits._replace import replace_all
 from nas_assistant.errors import FailureKind
@@ -98,7 +99,8 @@ def make_changes(context: EditContext, changes: Sequence[Change]) -> str:
                 message = f"{change.edit.describe()}: does not go together with {other.edit.describe()}"
                 raise EditError(FailureKind.CONSTRAINT, message, change.edit.line)
     replacements = [item for change in changes for item in change.replacements]
-    text = replace_all(context.tree.data, replacements).decode()
+    breaks = line_breaks(context, replacements)
+    text = replace_all(context.tree.data, [*replacements, *breaks]).decode()
     try:
         compile(text, "<edited>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

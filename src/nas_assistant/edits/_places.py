@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 import libcst as cst
@@ -14,7 +14,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, self_attribute
 
-_LINE_LENGTH = 100
+LINE_LENGTH = 100
 
 Form = Literal["item", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
@@ -73,14 +73,14 @@ def _in_order(context: EditContext, item: cst.CSTNode) -> bool:
     if isinstance(item, cst.Arg) and (item.keyword is not None or item.star):
         return False
     if isinstance(outer, cst.Call):
-        return context.torch and _is_sequential(context, outer) and not _indexed(context, outer)
+        return context.torch and is_sequential(context, outer) and not _indexed(context, outer)
     if not isinstance(outer, cst.List):
         return False
     around = tree.parents[outer]
     if isinstance(around, cst.Arg) and isinstance(tree.parents[around], cst.Call):
         call = tree.parents[around]
         assert isinstance(call, cst.Call)
-        if _is_sequential(context, call):
+        if is_sequential(context, call):
             return not around.star and not context.torch
         name, _, method = dotted(call.func).rpartition(".")
         return method == "extend" and _runs_in_order(context, name)
@@ -91,7 +91,7 @@ def _in_order(context: EditContext, item: cst.CSTNode) -> bool:
     return False
 
 
-def _is_sequential(context: EditContext, call: cst.Call) -> bool:
+def is_sequential(context: EditContext, call: cst.Call) -> bool:
     name = dotted(call.func)
     return name.rpartition(".")[2] == "Sequential" and name not in context.imports.defined
 
@@ -102,7 +102,7 @@ def _runs_in_order(context: EditContext, name: str) -> bool:
         return False
     starred = any(
         isinstance(node, cst.Call)
-        and _is_sequential(context, node)
+        and is_sequential(context, node)
         and any(item.star == "*" and dotted(item.value) == name for item in node.args)
         for node in context.tree.nodes(cst.Call)
     )
@@ -252,7 +252,7 @@ def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str])
         if not _too_long(context, start, end, together):
             return [Replacement(end, end, together)]
         if "\n" not in tree.code(tree.parents[item]):
-            return _unfolded(context, item, layers)
+            return unfolded(context, item, layers)
         indent = _under_first(context, item)
     elif found := _COMMA_TO_LINE_END.match(tree.data, end):  # keep a comment at the end of its line
         at = found.end()
@@ -260,7 +260,7 @@ def _behind_item(context: EditContext, item: cst.CSTNode, layers: Sequence[str])
     return [Replacement(end, end, "".join(f",{tree.newline}{indent}{layer}" for layer in layers))]
 
 
-def _unfolded(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> list[Replacement]:
+def unfolded(context: EditContext, item: cst.CSTNode, layers: Sequence[str]) -> list[Replacement]:
     """More layers behind an item of a container of one line, all of them on lines of their own."""
     tree = context.tree
     outer, inner = _line_breaks(context, tree.span(item)[0])
@@ -284,7 +284,7 @@ def _too_long(context: EditContext, start: int, end: int, more: str) -> bool:
     """Whether a piece of source has several lines, or its line would be too long with more text."""
     tree = context.tree
     line = tree.data[tree.line_start(start) : tree.line_end(end)].decode()
-    return "\n" in line or len((line + more).expandtabs()) > _LINE_LENGTH
+    return "\n" in line or len((line + more).expandtabs()) > LINE_LENGTH
 
 
 def _under_first(context: EditContext, item: cst.CSTNode) -> str:
@@ -294,34 +294,49 @@ def _under_first(context: EditContext, item: cst.CSTNode) -> str:
     return re.sub(r"\S", " ", tree.data[tree.line_start(start) : start].decode())
 
 
-def take_away(context: EditContext, layer: LayerCall) -> list[Replacement] | None:
-    """Take a layer out of the network; None where its place does not allow it."""
-    place = place_of(context, layer.call)
+def take_away(context: EditContext, *layers: LayerCall) -> list[Replacement] | None:
+    """Take layers that run one behind the other out of the network; None where a place does not allow it."""
+    found: list[Replacement] = []
+    parents = context.tree.parents
+    for _, run in groupby(layers, lambda layer: parents[place_of(context, layer.call).node]):
+        gone = _take_run(context, list(run))
+        if gone is None:
+            return None
+        found += gone
+    return found
+
+
+def _take_run(context: EditContext, run: Sequence[LayerCall]) -> list[Replacement] | None:
+    """Take away layers that stand in one container or block."""
     tree = context.tree
-    start, end = tree.span(place.node)
-    if place.form == "item":
-        gone = without_item(context, place.node)
+    places = [place_of(context, layer.call) for layer in run]
+    first, last = places[0].node, places[-1].node
+    if places[0].form == "item":
+        siblings = list(_siblings(context, first))
+        if siblings.index(last) - siblings.index(first) != len(run) - 1:
+            return None
+        gone = without_item(context, first, last)
         if gone is not None:
             return [gone]
+    elif len(run) > 1:
+        parts = [_take_run(context, [layer]) for layer in run]
+        left = len(getattr(tree.parents[first], "body", ())) > len(run)
+        return [item for part in parts for item in part or ()] if left and all(parts) else None
+    start, end = tree.span(first)
     if (
-        place.form == "append"
+        places[0].form == "append"
         and tree.indentation(start) is not None
-        and not _only_statement(tree, place.node)
+        and not _only_statement(tree, places[0].node)
     ):
         return [_whole_lines(context, start, end)]
-    if place.form == "functional":
-        return _without_functional(context, place, layer.call)
-    if context.torch:
-        if not wrappable(context, layer):
-            return None
-        name, imports = context.imports.name("Identity")
-        start, end = tree.span(layer.call)
-        return [Replacement(start, end, f"{name}()"), *imports]
+    if places[0].form == "functional":
+        return _without_functional(context, places[0], run[0].call)
+    if not context.torch and places[0].form not in ("attribute", "expression"):
+        return None
+    if not all(wrappable(context, layer) for layer in run):
+        return None
     name, imports = context.imports.name("Identity")
-    if place.form in ("attribute", "expression") and wrappable(context, layer):
-        start, end = tree.span(layer.call)
-        return [Replacement(start, end, f"{name}()"), *imports]
-    return None
+    return [Replacement(tree.span(run[0].call)[0], tree.span(run[-1].call)[1], f"{name}()"), *imports]
 
 
 def _only_statement(tree: object, statement: cst.CSTNode) -> bool:
@@ -364,20 +379,22 @@ def _whole_lines(context: EditContext, start: int, end: int) -> Replacement:
     return Replacement(tree.line_start(start), stop, "")
 
 
-def without_item(context: EditContext, item: cst.CSTNode) -> Replacement | None:
-    """Take an argument or list element away from others; None where it is the only one."""
+def without_item(
+    context: EditContext, item: cst.CSTNode, last: cst.CSTNode | None = None
+) -> Replacement | None:
+    """Take an argument or list element, or all up to a last one, away; None where no other is left."""
     tree = context.tree
-    start, end = tree.span(item)
-    siblings = _siblings(context, item)
-    if len(siblings) < 2:
+    siblings = list(_siblings(context, item))
+    position, stop = siblings.index(item), siblings.index(last or item) + 1
+    start, end = tree.span(item)[0], tree.span(last or item)[1]
+    if stop - position == len(siblings):
         return None
-    position = list(siblings).index(item)
     if found := _COMMA_TO_LINE_END.match(tree.data, end):
         if tree.indentation(start) is not None:
             return _whole_lines(context, start, found.end())
         if position:  # the comma at the end of the line is now that of the item before
             return Replacement(tree.span(siblings[position - 1])[1], end, "")
-    if position + 1 < len(siblings):
+    if stop < len(siblings):
         comma = _COMMA_AND_SPACE.match(tree.data, end)
         return None if comma is None else Replacement(start, comma.end(), "")
     return Replacement(tree.span(siblings[position - 1])[1], end, "")

@@ -27,9 +27,10 @@ _SPACE = (
     cst.RightParen,
 )
 _LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
+_CONSTANTS = ("True", "False", "None")
 _PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
 _PRODUCTS = frozenset({Operation.ATTENTION, Operation.MATMUL})
-_HIDDEN = frozenset({*CHOICES, Operation.RELU6})
+HIDDEN = frozenset({*CHOICES, Operation.RELU6})
 _FIXED = re.compile(r"[\d\s,()\[\]]+")
 _STATEMENTS = (cst.SimpleStatementLine, cst.FunctionDef)
 
@@ -106,10 +107,10 @@ def activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Writt
 def _repeatable(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer is a hidden activation, made of names of the whole file and literals only."""
     local = dotted(layer.call.func).partition(".")[0] not in context.imports.names
-    if layer.kind.role != "activation" or layer.nodes[0].op not in _HIDDEN or local:
+    if layer.kind.role != "activation" or layer.nodes[0].op not in HIDDEN or local:
         return False
     return "name" not in layer.arguments and all(
-        isinstance(item.value, _LITERAL) or context.tree.code(item.value) in ("True", "False")
+        isinstance(item.value, _LITERAL) or context.tree.code(item.value) in _CONSTANTS
         for item in layer.call.args
     )
 
@@ -162,13 +163,48 @@ def norm_behind(context: EditContext, layer: LayerCall) -> Literal["layer", "act
 
 
 def _norm_behind(context: EditContext, node: Node) -> Literal["layer", "activation", ""]:
-    def reached(passing: Set[Operation]) -> bool:
-        ops = {found.op for found in _beyond(context, node, lambda at: context.users.get(at.id, ()), passing)}
-        return bool(ops & NORMALISATIONS)
-
-    if reached(_PASSING):
+    if _norms(context, node, _PASSING):
         return "layer"
-    return "activation" if reached(_PASSING | ACTIVATIONS) else ""
+    return "activation" if _norms(context, node, _PASSING | ACTIVATIONS) else ""
+
+
+def _norms(context: EditContext, node: Node, passing: Set[Operation]) -> list[Node]:
+    """The normalisations next behind a node."""
+    found = _beyond(context, node, lambda at: context.users.get(at.id, ()), passing)
+    return [norm for norm in found if norm.op in NORMALISATIONS]
+
+
+def norm_again(context: EditContext, layer: LayerCall) -> tuple[Operation, Written] | None:
+    """The normalisation behind a PyTorch layer or its activation, once more for what the layer gives out."""
+    pairs = [(node, norm) for node in layer.last for norm in _norms(context, node, _PASSING | ACTIVATIONS)]
+    made = [context.made_by.get(norm.id) for _, norm in pairs]
+    own = made[0]
+    if own is not None and all(one is own for one in made):
+        texts = [_argument_again(context, layer, own, item) for item in own.call.args]
+        if None not in texts and all(norm.input_shape == node.output_shape for node, norm in pairs):
+            name, imports = _class_again(context, own)
+            return pairs[0][1].op, (f"{name}({', '.join(map(str, texts))})", imports)
+    written = norm(context, layer) if {norm.op for _, norm in pairs} == {Operation.BATCH_NORM} else None
+    return None if written is None else (Operation.BATCH_NORM, written)
+
+
+def _class_again(context: EditContext, layer: LayerCall) -> Written:
+    """The class of a layer, by a name that the whole file knows."""
+    name = dotted(layer.call.func)
+    known = {*context.imports.names, *context.imports.defined}
+    return (name, ()) if name.partition(".")[0] in known else context.imports.name(layer.kind.name)
+
+
+def _argument_again(context: EditContext, before: LayerCall, layer: LayerCall, item: cst.Arg) -> str | None:
+    """An argument of a layer, for what another layer gives; None where it may mean another thing there."""
+    text = cst.Module([]).code_for_node(item.value)  # with the parentheses of a tuple
+    constant = isinstance(item.value, _LITERAL) or text in _CONSTANTS or _FIXED.fullmatch(text)
+    width = any(layer.arguments.get(name) is item for name in layer.kind.follows)
+    if width and not isinstance(item.value, cst.Tuple | cst.List):
+        given = channels(context, before)
+    else:
+        given = text if constant else None
+    return given if given is None or item.keyword is None else f"{item.keyword.value}={given}"
 
 
 def reads_product(context: EditContext, layer: LayerCall) -> bool:

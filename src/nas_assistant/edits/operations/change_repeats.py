@@ -12,12 +12,14 @@ from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, integer
 from nas_assistant.edits.operations._helpers import parameter_names
+from nas_assistant.edits.operations._text import is_output
 
 _NAME = re.compile(
     r"(^|_)(num_?blocks?|n_?blocks?|blocks?|num_?layers?|n_?layers?|layers|repeats?|depths?|num_?repeats?|"
     r"num_?units?|block_config|stages?|n|reps?)$",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"\w+")
 _MOST = 16
 
 
@@ -32,14 +34,18 @@ class ChangeRepeats(BaseEditOperation):
     grows = 0
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Counts in ``range``, and numbers under names such as ``num_blocks`` or ``depths``."""
+        """Counts in ``range``, and numbers under names such as ``num_blocks`` or ``depths``.
+
+        Not those under a name that the width of the network's output is written with.
+        """
+        widths = _output_names(context)
         for node in context.tree.nodes(cst.Integer):
             assert isinstance(node, cst.Integer)
             value = node.evaluated_value
             if not 1 <= value <= _MOST:
                 continue
             label = _count_name(context, node)
-            if not label:
+            if not label or _WORD.findall(label)[-1] in widths:
                 continue
             offset, end = context.tree.span(node)
             for to in (value + 1, value - 1):
@@ -52,6 +58,13 @@ class ChangeRepeats(BaseEditOperation):
                         shape_safe=False,
                     )
                     yield Change(edit, (Replacement(offset, end, str(to)),))
+
+
+def _output_names(context: EditContext) -> set[str]:
+    """The names in the arguments that set the width of the network's output."""
+    made = (layer for layer in context.layers if is_output(context, layer))
+    given = (layer.arguments.get(layer.kind.produces) for layer in made)
+    return {name for item in given if item for name in _WORD.findall(context.tree.code(item.value))}
 
 
 def _count_name(context: EditContext, node: cst.Integer) -> str:

@@ -18,7 +18,7 @@ from nas_assistant.edits.operations._text import (
     has_fixed_stride,
     is_depthwise,
     is_output,
-    norm,
+    norm_again,
     norm_behind,
     reads_product,
     runs_again,
@@ -30,7 +30,7 @@ class RepeatLayer(BaseEditOperation):
     """Builds a layer or block that keeps its input's shape a second time, behind itself.
 
     A layer without an activation of its own gets one in between, since two linear maps in a row are one, and
-    a normalisation where one stands behind the layer.
+    a normalisation of the same kind where one stands behind the layer.
     """
 
     name = "repeat_layer"
@@ -139,12 +139,17 @@ def _again(context: EditContext, layer: LayerCall) -> str | None:
 
 
 def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written] | None:
-    """What comes between a layer and itself, in order; None where that differs from use to use."""
+    """What comes between a layer and itself, in order; None where that differs from use to use.
+
+    Nor is there anything where the normalisation behind the layer cannot stand in between.
+    """
     behind = norm_behind(context, layer)
     if behind is None or (behind and runs_again(layer)):
         return None
-    written = norm(context, layer) if behind else None
-    normal = {} if written is None else {Operation.BATCH_NORM: written}
+    own = norm_again(context, layer) if behind else None
+    if behind and own is None:
+        return None
+    normal = {} if own is None else dict([own])
     active = dict([activation(context, layer)])
     return {**normal, **active} if behind == "layer" else {**active, **normal}
 
