@@ -5,6 +5,7 @@ scored again, so an interrupted run goes on, and costly proxies can be run on fe
 
     python benchmarks/proxies.py --networks 1000 --proxies params flops l2_norm synflow
     python benchmarks/proxies.py --networks 200
+    python benchmarks/proxies.py --networks 1000 --seed 1 --proxies grasp
     python benchmarks/proxies.py --report
 """
 
@@ -14,8 +15,10 @@ import argparse
 import csv
 import gzip
 import json
+import math
 import random
 import time
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -44,16 +47,16 @@ def read_reference(count: int) -> list[dict[str, str]]:
     return rows[:count]
 
 
-def read_lines() -> Scores:
-    """What was scored so far, by network and proxy; a line that was cut short is left out."""
-    found: Scores = {}
+def read_lines() -> dict[int, Scores]:
+    """What was scored so far, by seed, network and proxy; a line that was cut short is left out."""
+    found: dict[int, Scores] = defaultdict(dict)
     for line in LINES.read_text(encoding="utf-8").splitlines() if LINES.is_file() else ():
         try:
             data = json.loads(line)
         except ValueError:
             continue
         for name, (value, parts, seconds) in data["scores"].items():
-            found.setdefault(data["arch"], {})[name] = Score(name, value, None, parts, seconds)
+            found[data["seed"]].setdefault(data["arch"], {})[name] = Score(name, value, None, parts, seconds)
     return found
 
 
@@ -73,7 +76,7 @@ def measure(rows: list[dict[str, str]], names: list[str], seed: int) -> None:
     """Score every network that lacks one of the proxies."""
     wanted = [get_proxy(name) for name in names]
     images, labels = read_minibatch(seed)
-    done = read_lines()
+    done = read_lines()[seed]
     for row in track(rows, "networks"):
         arch = row["arch_str"]
         missing = [proxy for proxy in wanted if proxy.name not in done.get(arch, {})]
@@ -95,29 +98,33 @@ def build(row: dict[str, str]) -> torch.nn.Module:
 
 
 def tabulate(rows: list[dict[str, str]], seconds: dict[str, float]) -> list[dict[str, Any]]:
-    """A row a proxy: on the networks it scored, ours and the published values."""
-    done = read_lines()
+    """A row for each proxy and seed: on the networks it scored, ours and the published values."""
     return [
-        _row(name, rows, done, seconds) for name in list_proxies() if any(name in s for s in done.values())
+        {
+            "proxy": name,
+            "seed": seed,
+            **_row(name, scored, done),
+            "seconds alone": seconds.get(name, math.nan),
+        }
+        for name in list_proxies()
+        for seed, done in sorted(read_lines().items())
+        if (scored := [row for row in rows if name in done.get(row["arch_str"], {})])
     ]
 
 
-def _row(name: str, rows: list[dict[str, str]], done: Scores, seconds: dict[str, float]) -> dict[str, Any]:
-    scored = [row for row in rows if name in done.get(row["arch_str"], {})]
+def _row(name: str, scored: list[dict[str, str]], done: Scores) -> dict[str, Any]:
     accuracy = np.asarray([float(row["cifar10_val_acc"]) for row in scored])
     found = [done[row["arch_str"]][name] for row in scored]
     ours = np.asarray(get_proxy(name).combine(found))
     column = PUBLISHED.get(name, name)
     published = np.asarray([float(row[column]) for row in scored]) if column in scored[0] else None
     return {
-        "proxy": name,
         "networks": len(scored),
         "faults": sum(s.value is None and not s.parts for s in found),
         "SRCC": _rank(ours, accuracy),
         "published SRCC": None if published is None else _rank(published, accuracy),
         "difference": None if published is None else _rank(ours, accuracy) - _rank(published, accuracy),
         "agreement": None if published is None else _rank(ours, published),
-        "seconds alone": seconds.get(name, float("nan")),
     }
 
 
