@@ -52,6 +52,13 @@ def vgg():
     return keras.Model(inputs, layers.Dense(10)(layers.Dropout(0.5)(x)))
 
 
+@pytest.mark.parametrize("kind", [layers.Dropout, layers.SpatialDropout2D, layers.AlphaDropout])
+def test_dropout_of_nothing_is_left_out(kind):
+    for rate, found in ((0.0, []), (0.5, ["dropout"])):
+        graph = read_keras(keras.Sequential([image(), kind(rate), layers.ReLU()]), (3, 32, 32))
+        assert names(graph) == ["input", *found, "relu", "output"]
+
+
 def densenet(growth=4):
     inputs = image()
     features = [layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)]

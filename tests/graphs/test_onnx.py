@@ -100,6 +100,19 @@ def test_arithmetic_is_put_back_together(tmp_path):
     assert graph.parameters == 35
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.5, None])
+def test_dropout_of_nothing_is_left_out(tmp_path, rate):
+    constant = helper.make_tensor("value", onnx.TensorProto.FLOAT, [], [rate or 0.0])
+    nodes = [
+        helper.make_node("Constant", [], ["rate"], value=constant),
+        helper.make_node("Dropout", ["x"] if rate is None else ["x", "rate"], ["y"]),
+        helper.make_node("Relu", ["y"], ["z"]),
+    ]
+    path = save(tmp_path / "dropout.onnx", nodes, [("x", [1, 4])], [("z", [1, 4])])
+    graph = ComputationalGraph.from_onnx(path)
+    assert names(graph) == ["input", *([] if rate == 0 else ["dropout"]), "relu", "output"]
+
+
 def test_a_folded_file_is_what_it_says(tmp_path):
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
     program = torch.onnx.export(module, (torch.zeros(IMAGE),), dynamo=True, verbose=False)

@@ -113,6 +113,14 @@ def test_padding_by_nothing_is_left_out(mode, method):
     assert ops(read_torch(Padded([1, -1, 0, 0], "constant"), image, method=method))[1] == "pad"
 
 
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize("layer", [nn.Dropout, nn.Dropout2d, nn.AlphaDropout, nn.FeatureAlphaDropout])
+def test_dropout_of_nothing_is_left_out(layer, method):
+    for rate, found in ((0.0, []), (0.5, ["dropout"])):
+        graph = read_torch(nn.Sequential(layer(rate), nn.ReLU()), torch.zeros(2, 3, 8, 8), method=method)
+        assert ops(graph) == ["input", *found, "relu", "output"]
+
+
 def test_a_shared_layer_is_a_node_for_each_call_and_counted_once():
     module, example = model_and_input("shared")
     graph = read_torch(module, example)

@@ -286,6 +286,11 @@ def _prelu(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[Step]:
     return [Step({"op": Operation.LEAKY_RELU, "weight_shape": weight})]
 
 
+@_handles("Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout AlphaDropout")
+def _dropout(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[Step]:
+    return [Step({"op": Operation.DROPOUT if layer.rate else Operation.IDENTITY})]
+
+
 _SIMPLE = {
     Operation.LEAKY_RELU: "LeakyReLU",
     Operation.ELU: "ELU",
@@ -295,9 +300,6 @@ _SIMPLE = {
     Operation.MATMUL: "Dot",
     Operation.CONCAT: "Concatenate",
     Operation.SPLIT: "Cropping1D Cropping2D Cropping3D CenterCrop RandomCrop",
-    Operation.DROPOUT: (
-        "Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D GaussianDropout AlphaDropout"
-    ),
     # `Activation` only applies its activation, which is a node of its own.
     Operation.IDENTITY: (
         "Activation Identity Masking ActivityRegularization GaussianNoise Rescaling Normalization"

@@ -247,6 +247,12 @@ def _prelu(call: OnnxCall) -> Description:
     return {"op": Operation.LEAKY_RELU, "weight_shape": slope}
 
 
+@_handles("Dropout")
+def _dropout(call: OnnxCall) -> Description:
+    rate = call.attributes.get("ratio", call.value(1))
+    return {"op": Operation.IDENTITY if rate == 0 else Operation.DROPOUT}
+
+
 _SIMPLE = {
     Operation.RELU: "Relu ThresholdedRelu",
     Operation.LEAKY_RELU: "LeakyRelu",
@@ -267,7 +273,6 @@ _SIMPLE = {
     Operation.TRANSPOSE: "Transpose",
     Operation.SPLIT: "Split SplitToSequence",
     Operation.UPSAMPLE: "Resize Upsample DepthToSpace",
-    Operation.DROPOUT: "Dropout",
     Operation.IDENTITY: "Identity Cast CastLike Expand QuantizeLinear DequantizeLinear",
 }
 

@@ -327,6 +327,12 @@ def _slice(call: Call) -> Description:
     return {"op": Operation.IDENTITY if same else Operation.SPLIT}
 
 
+@_handles("dropout dropout1d dropout2d dropout3d feature_dropout", "input p")
+@_handles("alpha_dropout feature_alpha_dropout", "input p")
+def _dropout(call: Call) -> Description:
+    return {"op": Operation.IDENTITY if call.get("p") == 0 else Operation.DROPOUT}
+
+
 _SIMPLE = {
     Operation.RELU: "relu threshold",
     Operation.RELU6: "relu6",
@@ -351,9 +357,6 @@ _SIMPLE = {
         "permute transpose t T mT H numpy_T swapaxes swapdims movedim moveaxis channel_shuffle"
     ),
     Operation.MEAN: "mean sum",
-    Operation.DROPOUT: (
-        "dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout feature_alpha_dropout"
-    ),
     Operation.UPSAMPLE: "interpolate upsample pixel_shuffle upsample_nearest2d upsample_bilinear2d",
     Operation.SPLIT: "split chunk unbind tensor_split split_with_sizes unsafe_chunk unsafe_split",
     Operation.ZERO: "zeros_like",
