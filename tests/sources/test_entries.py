@@ -79,6 +79,55 @@ def test_outermost_models(source: str, names: list[str]) -> None:
     assert outermost(source) == names
 
 
+LIBRARY = """\
+import transformers
+from torch import nn
+
+class Config(transformers.PretrainedConfig): ...
+class Layer(nn.Module):
+  def __init__(self, dim): ...
+class Pre(transformers.PreTrainedModel):
+  def __init__(self, config, width): ...
+class Model(Pre):
+  def __init__(self, config): self.layer = Layer(3)
+  @transformers.can_return_tuple
+  def forward(self, x): ...
+class Classifier(Pre):
+  def forward(self, x): Model(self.config)
+"""
+
+
+def test_a_model_may_come_of_a_class_of_another_library() -> None:
+    assert outermost(LIBRARY) == ["Classifier"]
+    assert outermost(LIBRARY + "def build():\n  return Classifier(Config(), 3)\n") == ["build"]
+    for entry in ("Classifier", None):
+        with pytest.raises(ModelError, match=r"^model.py:13: Classifier needs arguments: config, width; add"):
+            chosen(LIBRARY, entry)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "from abc import ABC\nclass A(ABC):\n  def forward(self, x): ...\n",
+        "class A(torch.autograd.Function):\n  @staticmethod\n  def forward(ctx, x): ...\n",
+        "import ops\nclass A(ops.Function):\n  @staticmethod\n  def forward(ctx, x): ...\n",
+        "import ops\nclass A(ops.Config):\n  def call(self, x): ...\n",
+        "class A:\n  def forward(self, x): ...\n",
+    ],
+)
+def test_what_runs_forward_and_is_no_module(other: str) -> None:
+    assert outermost(TORCH + NET + other) == ["Net"]
+
+
+def test_a_class_of_a_sibling_is_a_module_where_its_own_base_may_be(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text("import lib\nclass Plain: ...\nclass Open(lib.Base): ...\n")
+    text = TORCH + "import parts\nfrom parts import {0}\nclass A({1}):\n  def forward(self, x): ...\n"
+    for base, found in (("Plain", []), ("Open", ["A"])):
+        for written in (base, f"parts.{base}"):
+            entries = find_entries(text.format(base, written), tmp_path / "model.py")
+            assert [entry.name for entry in entries] == found
+
+
 def test_entry_tells_kind_line_arguments_and_framework() -> None:
     entries = find_entries(TORCH + BLOCK + NET, "model.py")
     assert [(e.name, e.kind, e.line, e.required_arguments, e.framework, e.outermost) for e in entries] == [

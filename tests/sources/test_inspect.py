@@ -138,9 +138,51 @@ def test_wrappers_are_taken_off(write: Callable[..., Path], sandbox: Sandbox, te
 
 def test_two_inputs_are_told(refused: Callable[..., ModelError]) -> None:
     error = refused(NET.replace("forward(self, x)", "forward(self, x, y)"))
-    assert error.failure.line == 10 and str(error).startswith("model.py:10: ")
-    assert "'y'; only models with one input can be read" in str(error)
-    assert "--entry" not in str(error)
+    assert error.failure.line == 10
+    assert str(error) == (
+        "model.py:10: Net takes 2 inputs (x, y), and only one is supported: "
+        "wrap it in a class whose forward takes one, and name that with --entry"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "parts"),
+    [
+        ("x, (y, *_) = x", "x, (y, *_)"),
+        ("y = x['age']; x = x['image']", "x['age'], x['image']"),
+        ("y = x[1]; x = torch.relu(x[0])", "x[1], x[0]"),
+    ],
+)
+def test_inputs_that_are_packed_in_one_argument_are_told(
+    refused: Callable[..., ModelError], statement: str, parts: str
+) -> None:
+    error = refused(NET.replace("        return", f"        {statement}\n        return"))
+    assert error.failure.line == 10
+    assert f"Net takes 2 inputs ({parts}), and only one is supported: wrap it" in str(error)
+    assert "reads a part" not in str(error)
+
+
+@pytest.mark.parametrize("statement", ["x = torch.relu(x); x[0], x[1]", "x[0]", "a, b = x.shape"])
+def test_what_takes_no_input_apart_is_no_matter_of_inputs(
+    write: Callable[..., Path], sandbox: Sandbox, statement: str
+) -> None:
+    path = write(NET.replace("        return", f"        {statement}\n        return"))
+    assert inspect_model(path, input_shape=(3072,), sandbox=sandbox).output_shape == (10,)
+
+
+def test_a_class_around_a_model_of_two_inputs_can_be_read(
+    write: Callable[..., Path], sandbox: Sandbox
+) -> None:
+    around = """
+class Same(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = Pair()
+
+    def forward(self, x):
+        return self.pair(x, x)
+"""
+    assert inspect_model(write(NET + PAIR + around), entry="Same", sandbox=sandbox).output_shape == (1,)
 
 
 PAIR = """\
@@ -170,7 +212,7 @@ def test_a_part_that_can_be_read_is_named(
 ) -> None:
     error = refused(NET + PAIR)
     assert error.failure.line == 28
-    assert str(error).endswith("only models with one input can be read: --entry Net reads a part of it")
+    assert str(error).endswith("name that with --entry; --entry Net reads a part of it")
     assert inspect_model(write(NET + PAIR), entry="Net", sandbox=sandbox).output_shape == (10,)
 
 
@@ -185,6 +227,62 @@ def test_a_plain_mlp_and_tokens(write: Callable[..., Path], sandbox: Sandbox) ->
     assert inspect_model(mlp, sandbox=sandbox).input_shape == (20,)
     tokens = write("from torch import nn\nmodel = nn.Sequential(nn.Embedding(9, 4), nn.Flatten())\n")
     assert inspect_model(tokens, sandbox=sandbox).output_shape == (64,)
+
+
+MASKED = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 8, padding_idx={pad})
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1)
+
+    def forward(self, tokens):
+        return self.encoder(self.table(tokens), src_key_padding_mask=tokens == {pad}).mean(1)
+"""
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_tokens_are_not_padding(write: Callable[..., Path], sandbox: Sandbox, pad: int) -> None:
+    inspection = inspect_model(write(MASKED.format(pad=pad)), sandbox=sandbox)
+    assert (inspection.input_shape, inspection.output_shape) == ((16,), (8,))
+
+
+def test_tokens_are_in_every_vocabulary(write: Callable[..., Path], sandbox: Sandbox) -> None:
+    path = write("from torch import nn\nmodel = nn.Sequential(nn.Embedding(1, 4), nn.Flatten())\n")
+    assert inspect_model(path, sandbox=sandbox).output_shape == (64,)
+
+
+TABLE = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(5, 4)
+        self.norm = nn.BatchNorm1d(3)
+        self.head = nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.head(torch.cat([self.table(x[:, 0].long()), self.norm(x[:, 1:])], 1))
+"""
+
+
+def test_floats_where_integers_do_not_run(
+    write: Callable[..., Path], refused: Callable[..., ModelError], sandbox: Sandbox
+) -> None:
+    inspection = inspect_model(write(TABLE), input_shape=(4,), sandbox=sandbox)
+    assert (inspection.input_shape, inspection.output_shape) == ((4,), (2,))
+    error = refused(TABLE.replace("7, 2", "8, 2"), input_shape=(4,))
+    assert error.failure.line == 13
+    assert "fails on integers of shape 4: " in str(error)
+    assert "; floats fail too: mat1 and mat2 shapes cannot be multiplied" in str(error)
+    assert str(error).endswith("; --input-shape or --data gives another")
 
 
 def test_input_shape_is_used_as_given(write: Callable[..., Path], sandbox: Sandbox) -> None:
@@ -215,6 +313,30 @@ def test_a_model_that_does_not_train_is_refused(refused: Callable[..., ModelErro
         NET.replace("return self.layer(x.flatten(1))", "return torch.exp(self.layer(x.flatten(1))).mul_(2)")
     )
     assert "training step" in str(in_place)
+
+
+IN_PLACE = """\
+        y = torch.exp(self.layer(x.flatten(1)))
+        y {} 2
+        return y
+"""
+
+
+def test_an_operation_in_place_is_told_with_the_line_and_what_to_write(
+    write: Callable[..., Path], refused: Callable[..., ModelError], sandbox: Sandbox
+) -> None:
+    before = NET[: NET.index("        return")]
+    error = refused(before + IN_PLACE.format("/="))
+    assert error.failure.line == 11 and str(error).startswith("model.py:11: a training step fails")
+    assert "expected version 0 instead; an operation in place changes what" in str(error)
+    assert "write output = output / norm for output /= norm" in str(error)
+    assert "--input-shape" not in str(error)
+    path = write(before + IN_PLACE.format("= y /"))
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+
+
+def test_a_long_message_is_cut_between_words(refused: Callable[..., ModelError]) -> None:
+    assert str(refused(NET + "raise ValueError('abcdef ' * 99)\n")).endswith("abcdef abcdef...")
 
 
 def test_a_training_step_can_be_left_out(write: Callable[..., Path], sandbox: Sandbox) -> None:
@@ -256,7 +378,7 @@ def test_relative_imports_in_a_package(tmp_path: Path, sandbox: Sandbox) -> None
         ("import sys\nsys.exit(0)\n", "SystemExit", 13),
         ("import os\nos.environ['KEY']\n", "KeyError: 'KEY' (the sandbox hides environment variables)", 13),
         ("Net().cuda()\n", "models are built without a GPU", 12),
-        ("Net = [Net]\n", "type list", None),
+        ("Net = [Net]\n", "type list, not an nn.Module or a keras.Model", 12),
         ("del Net\n", "defines no 'Net'", None),
     ],
 )
@@ -277,6 +399,50 @@ def test_a_file_that_the_constructor_misses_is_no_matter_of_main(refused: Callab
 def test_a_fault_in_the_constructor_tells_its_line(refused: Callable[..., ModelError]) -> None:
     error = refused(NET.replace("nn.Linear(3072, 10)", "nn.Linear(3072)"))
     assert (error.failure.kind, error.failure.line) == ("import", 8)
+
+
+ARGUMENTS = "def __init__(self, depth, *, classes: int = 10, act=None):"
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("Net(name='x')", "Net has no argument 'name'; Net takes: "),
+        ("Net(3, clases=2)", "Net has no argument 'clases', did you mean 'classes'? Net takes: "),
+        ("Net(act=2)", "Net: missing a required argument: 'depth'; Net takes: "),
+        ("Net(1, 2)", "Net: too many positional arguments; Net takes: "),
+    ],
+)
+def test_arguments_that_do_not_fit_are_told_with_those_that_there_are(
+    refused: Callable[..., ModelError], call: str, words: str
+) -> None:
+    error = refused(NET.replace("def __init__(self):", ARGUMENTS), entry=call)
+    assert (error.failure.kind, error.failure.line) == ("import", 6)
+    assert str(error) == f"model.py:6: {words}depth, *, classes=10, act=None"
+
+
+def test_arguments_that_a_function_or_a_constructor_does_not_take(refused: Callable[..., ModelError]) -> None:
+    text = NET + "\n\ndef build(n=1):\n    return Net(n)\n"
+    assert str(refused(text, entry="build(m=1)")).startswith("model.py:14: build has no argument 'm'")
+    assert str(refused(text, entry="build()")).startswith("model.py:15: TypeError: ")
+    assert str(refused(NET, entry="Net(1)")).endswith("Net takes: nothing")
+
+
+def test_what_needs_arguments_and_no_text_shows_to_be_a_model(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET + "\n\ndef pick(n):\n    return [Net()][n]\n", entry="pick")
+    assert str(error) == (
+        "model.py:14: pick: missing a required argument: 'n'; pick takes: n; "
+        "add a function without arguments that returns the model, and name it with --entry"
+    )
+
+
+def test_what_gives_no_model_is_told_with_the_models(refused: Callable[..., ModelError]) -> None:
+    error = refused(NET + "\n\ndef pick():\n    return 3\n", entry="pick")
+    assert error.failure.line == 14
+    assert str(error) == (
+        "model.py:14: pick gives an object of type int, not an nn.Module or a keras.Model; "
+        "the file's models: Net (line 5)"
+    )
 
 
 def test_a_file_sees_no_arguments(write: Callable[..., Path], sandbox: Sandbox) -> None:

@@ -105,6 +105,59 @@ def test_failures(
     assert str(caught.value).isprintable()
 
 
+TWO = """\
+    def call(self, image, meta, training):
+        return self.head(self.flat(self.conv(image))) + meta
+"""
+
+
+@pytest.mark.parametrize(
+    "call", [TWO, TWO.replace("image, meta, tr", "x, tr").replace(":\n", ":\n        image, meta = x\n")]
+)
+def test_two_inputs_are_told_and_those_of_input_layers_are_read(
+    write: Callable[..., Path], keras: Sandbox, call: str
+) -> None:
+    text = SUBCLASS[: SUBCLASS.index("    def call")] + call
+    with pytest.raises(ModelError) as caught:
+        inspect_model(write(text), sandbox=keras)
+    assert str(caught.value) == (
+        "model.py:12: Net takes 2 inputs (image, meta), and only one is supported: wrap it in a class whose "
+        "call takes one, or in a keras.Model of keras.Input layers, which may have several, and name that "
+        "with --entry"
+    )
+    given = "a, b" if call == TWO else "[a, b]"
+    text += "a, b = keras.Input((32, 32, 3)), keras.Input((10,))\n"
+    text += f"model = keras.Model([a, b], Net()({given}, training=False))\n"
+    assert inspect_model(write(text), entry="model", sandbox=keras).output_shape == (10,)
+
+
+def test_arguments_of_a_class_that_do_not_fit(write: Callable[..., Path], keras: Sandbox) -> None:
+    path = write(SUBCLASS.replace("__init__(self)", "__init__(self, width=4)"))
+    with pytest.raises(ModelError, match=r"^model.py:6: Net has no argument 'widht', did you mean 'width'\?"):
+        inspect_model(path, entry="Net(widht=8)", sandbox=keras)
+
+
+def test_a_layer_is_told_with_what_to_make_of_it(write: Callable[..., Path], keras: Sandbox) -> None:
+    text = SUBCLASS + "\n\nclass Scale(layers.Layer):\n    def call(self, x):\n        return 2 * x\n"
+    with pytest.raises(ModelError) as caught:
+        inspect_model(write(text), entry="Scale", sandbox=keras)
+    assert caught.value.failure.line == 16
+    assert str(caught.value) == (
+        "model.py:16: Scale gives an object of type Scale, not an nn.Module or a keras.Model; "
+        "wrap the layer in a keras.Sequential or a keras.Model; the file's models: Net (line 5)"
+    )
+
+
+@pytest.mark.parametrize(("vocabulary", "token"), [(9, 1), (1, 0)])
+def test_tokens_are_not_padding(vocabulary: int, token: int) -> None:
+    import keras
+
+    from nas_assistant.sources._run_keras import _filled
+
+    model = keras.Sequential([keras.layers.Embedding(vocabulary, 4, mask_zero=True)])
+    assert _filled(model, (5,), True).tolist() == [[token] * 5] * 2
+
+
 def test_a_sandbox_of_the_other_framework_is_left_alone(write: Callable[..., Path], keras: Sandbox) -> None:
     torch_file = write("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())\n")
     assert inspect_model(torch_file, sandbox=keras).framework == "torch"

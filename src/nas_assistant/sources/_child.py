@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas_assistant.errors import FailureKind
 from nas_assistant.graphs import record_creation
 from nas_assistant.sources._beside import Beside
-from nas_assistant.sources._load import JobFailure, describe, load_module, make_object
+from nas_assistant.sources._load import describe, load_module, make_object
 from nas_assistant.sources._timing import prepare
 
 sys.dont_write_bytecode = True
@@ -89,10 +88,9 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
 
         result = run_keras(model, job, example, notes)
     else:
-        raise JobFailure(
-            FailureKind.IMPORT,
-            f"{path.name}: {job['entry']} gives {kind_of(model)}, not an nn.Module or a keras.Model",
-        )
+        from nas_assistant.sources._no_model import no_model
+
+        raise no_model(model, job)
     return result | {"notes": notes}
 
 

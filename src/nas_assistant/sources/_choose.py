@@ -38,6 +38,7 @@ _EXAMPLES = (
     ("vocab_size", "1000"),
 )
 _MAX_EXAMPLE = 200
+ADD_A_FUNCTION = "add a function without arguments that returns the model, and name it with --entry"
 
 # What is called a block is none of several models; alone in its file it is one. Behind Conv, Norm or Pool
 # only words of parts may stand: ConvBNReLU and LayerNorm2d are parts, ConvNet and PoolFormer are networks.
@@ -105,7 +106,7 @@ def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: 
         return _named(source, path, entries, parse_entry(text))
     outer = _meant(source, path, entries)
     if len(outer) > 1:
-        held = f"{Path(path).name} holds {len(outer)} models: {_listed(outer)}"
+        held = f"{Path(path).name} holds {len(outer)} models: {listed(outer)}"
         raise _error(f"{held}; choose one with --entry NAME", None)
     if not outer:
         raise _no_model(source, path)
@@ -122,11 +123,12 @@ def choice_note(source: str, path: str | Path, entries: Sequence[Entry]) -> str 
         return None
     return (
         f"model {meant[0].name}, as the other names are those of parts; set --entry for another: "
-        f"{_listed(others)}"
+        f"{listed(others)}"
     )
 
 
-def _listed(entries: Sequence[Entry]) -> str:
+def listed(entries: Sequence[Entry]) -> str:
+    """Names of entries with their lines."""
     return ", ".join(f"{entry.name} (line {entry.line})" for entry in entries)
 
 
@@ -181,7 +183,7 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
     if not found:
         names = Names(parse_source(source, path))
         if call.name not in {*names.origins, *names.classes, *names.functions, *names.assigned, *names.stars}:
-            known = _listed(entries) or "none"
+            known = listed(entries) or "none"
             raise _error(f"{Path(path).name} has no {call.name!r} for --entry; its models: {known}", None)
         framework = framework_of(source, path) or "torch"
         kind = "instance" if call.name in names.assigned else "function"
@@ -196,9 +198,7 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
 def _needs_arguments(source: str, path: str | Path, entry: Entry) -> ModelError:
     listed = ", ".join(entry.required_arguments)
     example = _own_call(source, path, entry) or _example_call(entry)
-    remedy = "add a function without arguments that returns the model, and name it with --entry"
-    if example:
-        remedy = f'give them with --entry, for example --entry "{example}"'
+    remedy = f'give them with --entry, for example --entry "{example}"' if example else ADD_A_FUNCTION
     place = f"{Path(path).name}:{entry.line}"
     return _error(f"{place}: {entry.name} needs arguments: {listed}; {remedy}", entry.line)
 

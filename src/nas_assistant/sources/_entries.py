@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ Kind = Literal["class", "instance", "function"]
 _FACTORY_NAME = re.compile(r"^(build|make|create|get|define|construct)_?\w*(model|net|cnn|classifier)")
 _UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "requires_grad_"}
 _WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
+_NO_LIBRARY = {"torch", "keras", "tensorflow", "tf_keras", "typing_extensions", *sys.stdlib_module_names}
 _MAX_SIBLINGS = 30
 
 
@@ -76,6 +78,7 @@ class _Module:
         self._known = {} if known is None else known  # by file; None while it is being read
         self.foreign: dict[str, tuple[Kind, str]] = {}
         self._imported: list[str] = []
+        self._plain: set[str] = set()  # classes of siblings of which all bases are known
         self._read_siblings()
         self.classes = self._model_classes()
         self.functions = self._model_functions()
@@ -118,6 +121,8 @@ class _Module:
             if other is None:
                 continue
             self._imported += other.names.frameworks() or other._imported
+            plain = {name for name in other.names.classes if not other._is_open(name)}
+            self._plain |= {local} if inner in plain else {f"{local}.{name}" for name in plain}
             known: dict[str, tuple[Kind, str]] = dict(other.foreign)
             known |= {name: ("class", value) for name, value in other.classes.items()}
             known |= {name: ("function", value) for name, value in other.functions.items()}
@@ -148,7 +153,35 @@ class _Module:
                         found[name] = framework
                         grew = True
                         break
+        if "torch" in (*self.names.frameworks(), *self._imported):
+            for name in self.names.classes:
+                if name not in found and self._is_open(name) and self._runs_forward(name):
+                    found[name] = "torch"
         return found
+
+    def _family(self, name: str) -> list[ast.ClassDef]:
+        """A class and those of the file that it comes of, itself first."""
+        family = [self.names.classes[name]]
+        for node in family:
+            parents = (self.names.classes.get(base.id) for base in node.bases if isinstance(base, ast.Name))
+            family += [parent for parent in parents if parent is not None and parent not in family]
+        return family
+
+    def _is_open(self, name: str) -> bool:
+        """Whether a class comes of one of a library, which may be a module."""
+        return any(self._is_elsewhere(base) for node in self._family(name) for base in node.bases)
+
+    def _is_elsewhere(self, base: ast.expr) -> bool:
+        origin = self.names.origin(base)
+        if origin is None or ast.unparse(base) in self._plain or origin.partition(".")[0] in _NO_LIBRARY:
+            return False
+        return any(f"{origin}.".startswith(f"{known}.") for known in self.names.origins.values())
+
+    def _runs_forward(self, name: str) -> bool:
+        parts = [part for node in self._family(name) for part in node.body]
+        forward = [part for part in parts if isinstance(part, ast.FunctionDef) and part.name == "forward"]
+        # Where it is static, as of an autograd function, it is no module's.
+        return any("staticmethod" not in map(ast.unparse, part.decorator_list) for part in forward)
 
     def _class_framework(self, node: ast.expr, found: dict[str, str]) -> str | None:
         if isinstance(node, ast.Name) and node.id in found:
@@ -221,12 +254,10 @@ class _Module:
         return found
 
     def _class_entry(self, name: str, framework: str, outermost: bool) -> Entry:
-        node: ast.ClassDef | None = self.names.classes[name]
-        line, seen = self.names.classes[name].lineno, set[str]()
+        line = self.names.classes[name].lineno
         needed: tuple[str, ...] = ()
         keywords: tuple[str, ...] = ()
-        while node is not None and node.name not in seen:
-            seen.add(node.name)
+        for node in self._family(name):
             init = [
                 part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"
             ]
@@ -234,8 +265,6 @@ class _Module:
                 needed = required_arguments(init[-1].args, bound=True)
                 keywords = _keyword_only(init[-1].args)
                 break
-            parents = [base.id for base in node.bases if isinstance(base, ast.Name)]
-            node = next((self.names.classes[p] for p in parents if p in self.classes), None)
         return Entry(name, "class", line, needed, framework, outermost, keywords)
 
     def _building_blocks(self) -> set[str]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind
-from nas_assistant.sources._choose import parse_entry
+from nas_assistant.sources._arguments import defined_line, misfit
+from nas_assistant.sources._choose import ADD_A_FUNCTION, parse_entry
 from nas_assistant.sources._source import syntax_tree
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -149,15 +150,23 @@ def _run(code: types.CodeType, module: types.ModuleType, source: str) -> None:
 
 def make_object(module: types.ModuleType, entry: str) -> Any:
     """The object of an entry: an instance as it is, a class or a function called."""
-    call = parse_entry(entry)
+    call, path = parse_entry(entry), Path(module.__file__ or "")
     try:
         value = getattr(module, call.name)
     except AttributeError:
-        file = Path(module.__file__ or "").name
-        raise JobFailure(FailureKind.IMPORT, f"{file} defines no {call.name!r} when it is run") from None
-    if call.called or isinstance(value, (type, types.FunctionType)):
+        message = f"{path.name} defines no {call.name!r} when it is run"
+        raise JobFailure(FailureKind.IMPORT, message) from None
+    if not call.called and not isinstance(value, (type, types.FunctionType)):
+        return value
+    try:
         return value(*call.arguments, **call.keywords)
-    return value
+    except TypeError as error:
+        wrong, line = misfit(value, call), defined_line(value, path)
+        if wrong is None:
+            raise
+        place = f"{path.name}:{line}" if line else path.name
+        remedy = "" if call.called else f"; {ADD_A_FUNCTION}"
+        raise JobFailure(FailureKind.IMPORT, f"{place}: {wrong}{remedy}", line) from error
 
 
 def one_line(error: BaseException) -> str:
@@ -165,7 +174,7 @@ def one_line(error: BaseException) -> str:
     lines = [line.strip() for line in _ANSI.sub("", str(error)).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith("Exception encountered when calling")] or lines
     text = lines[0] if lines else ""
-    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 3] + "..."
+    return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 3].rsplit(" ", 1)[0] + "..."
 
 
 def user_line(error: BaseException, path: Path) -> int | None:

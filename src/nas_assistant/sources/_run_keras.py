@@ -13,6 +13,7 @@ import tensorflow as tf
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_keras
 from nas_assistant.sources._example import Example, shape_text, to_channels_first
+from nas_assistant.sources._inputs import check_one_input
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 from nas_assistant.sources._score import score_model
 
@@ -20,6 +21,10 @@ BATCH = 2
 _DEFAULT = (32, 32, 3)
 _SIDE = 32
 _CHANNELS = (1, 3, 4)
+_ONE_INPUT = (
+    "wrap it in a class whose call takes one, or in a keras.Model of keras.Input layers, which may have "
+    "several, and name that with --entry"
+)
 
 
 def warm_up() -> None:
@@ -34,6 +39,7 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
         JobFailure: The model does not run or does not train on the example.
     """
     path = Path(job["path"])
+    check_one_input(model, model.call, path, _ONE_INPUT, given="training")
     batch = _choose_batch(model, job, example, notes, path)
     if job.get("train", True):
         _train_step(model, batch, path)
@@ -64,7 +70,7 @@ def _choose_batch(
         values = example.as_channels_last() if is_channels_last() else example.channels_first()
         return _forward(model, values, path)
     if given:
-        return _forward(model, _zeros_or_noise(model, _in_model_order(given)), path)
+        return _forward(model, _filled(model, _in_model_order(given), _reads_tokens(model)), path)
     return _try_likely(model, notes, path)
 
 
@@ -85,7 +91,7 @@ def _declared_batch(
         fill = hint if len(hint) == len(own) else (_SIDE,) * len(own)
         shape = tuple(f if size is None else int(size) for size, f in zip(own, fill, strict=True))
         integer = np.issubdtype(np.dtype(tensor.dtype), np.integer)
-        batches.append(_noise(shape, integer))
+        batches.append(_filled(model, shape, integer))
     if values is not None and len(batches) == 1 and values.shape[1:] == batches[0].shape[1:]:
         return _forward(model, values, path)
     shapes = "; ".join(_text(batch.shape[1:]) for batch in batches)
@@ -104,7 +110,7 @@ def _try_likely(model: Any, notes: list[str], path: Path) -> Any:
     tokens = _reads_tokens(model)
     for shape in _likely_shapes(tokens):
         try:
-            batch = _forward(model, _noise(shape, tokens), path)
+            batch = _forward(model, _filled(model, shape, tokens), path)
         except JobFailure as failure:
             if failure.failure.kind is not FailureKind.SHAPE:
                 raise
@@ -213,13 +219,12 @@ def is_channels_last() -> bool:
     return bool(keras.config.image_data_format() == "channels_last")
 
 
-def _zeros_or_noise(model: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    return _noise(shape, _reads_tokens(model))
-
-
-def _noise(shape: tuple[int, ...], integer: bool) -> np.ndarray[Any, Any]:
+def _filled(model: Any, shape: tuple[int, ...], integer: bool) -> np.ndarray[Any, Any]:
+    """Noise, or the token 1 where every embedding has it: a mask leaves nothing of the padding 0."""
     if integer:
-        return np.zeros((BATCH, *shape), dtype=np.int32)
+        tables = (part for part in model._flatten_layers() if isinstance(part, keras.layers.Embedding))
+        token = int(all(table.input_dim > 1 for table in tables))
+        return np.full((BATCH, *shape), token, dtype=np.int32)
     return np.random.default_rng(0).standard_normal((BATCH, *shape)).astype(np.float32)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from torch import nn
 
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_torch, write_onnx
+from nas_assistant.sources._arguments import defined_line
 from nas_assistant.sources._example import Example, shape_text
+from nas_assistant.sources._in_place import REMEDY as IN_PLACE
+from nas_assistant.sources._in_place import is_in_place, line_of_gradient
+from nas_assistant.sources._inputs import check_one_input
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 from nas_assistant.sources._score import score_model
 
@@ -44,6 +48,7 @@ def run(model: nn.Module, job: dict[str, Any], example: Example | None, notes: l
     """
     path = Path(job["path"])
     model = unwrapped(model).eval()
+    check_one_input(model, model.forward, path, _one_input(model, path))
     batch = _choose_batch(model, job, example, notes, path)
     try:
         graph = read_torch(model, batch)
@@ -92,26 +97,49 @@ def _choose_batch(
         _forward(model, batch, path, _misfit(model, batch))
         return batch
     if job["input_shape"]:
-        batch = _random_batch(tuple(job["input_shape"]), tokens=_reads_tokens(model))
-        _forward(model, batch, path)
-        return batch
-    tokens = _reads_tokens(model)
-    first: JobFailure | None = None
-    for shape in dict.fromkeys(_likely_shapes(model)):
-        batch = _random_batch(shape, tokens)
-        try:
-            _forward(model, batch, path)
-        except JobFailure as failure:
-            if failure.failure.kind is not FailureKind.SHAPE:
-                raise
-            first = first or failure
-            continue
-        what = "integer tokens of shape" if tokens else "input shape"
-        why = "the default" if shape == _DEFAULT else "the first that fits the model"
-        notes.append(f"{what} {shape_text(shape)} ({why}); set --input-shape or --data for another")
-        return batch
-    assert first is not None
-    raise first
+        return _first_that_runs(model, [tuple(job["input_shape"])], path)
+    batch = _first_that_runs(model, list(dict.fromkeys(_likely_shapes(model))), path)
+    shape = tuple(batch.shape[1:])
+    what = "input shape" if batch.is_floating_point() else "integer tokens of shape"
+    why = "the default" if shape == _DEFAULT else "the first that fits the model"
+    notes.append(f"{what} {shape_text(shape)} ({why}); set --input-shape or --data for another")
+    return batch
+
+
+def _first_that_runs(model: nn.Module, shapes: Sequence[tuple[int, ...]], path: Path) -> torch.Tensor:
+    """The first batch that the model runs on.
+
+    Noise, or where it begins with an embedding whole numbers: as integers, then as floats, which some models
+    take apart and cast themselves.
+    """
+    token = _token(model) if _reads_tokens(model) else None
+    failures: dict[torch.dtype, tuple[torch.Tensor, JobFailure]] = {}
+    for kind in (torch.float,) if token is None else (torch.long, torch.float):
+        for shape in shapes:
+            size = (BATCH, *shape)
+            batch = torch.randn(size) if token is None else torch.full(size, token, dtype=kind)
+            try:
+                _forward(model, batch, path)
+            except JobFailure as failure:
+                if failure.failure.kind is not FailureKind.SHAPE:
+                    raise
+                failures.setdefault(kind, (batch, failure))
+            else:
+                return batch
+    (batch, first), *others = failures.values()
+    error = first.__cause__
+    if not others or error is None:
+        raise first
+    also = f"; floats fail too: {one_line(others[0][1].__cause__ or others[0][1])}{_REMEDY}"
+    raise run_failure(error, path, batch, "the forward pass", also) from error
+
+
+def _token(model: nn.Module) -> int:
+    """A number that every embedding has and none takes for padding, which a mask would leave nothing of."""
+    tables = [part for part in model.modules() if isinstance(part, nn.Embedding)]
+    padding = {0, *(table.padding_idx for table in tables)}
+    fitting = range(min(table.num_embeddings for table in tables))
+    return next((number for number in fitting if number not in padding), 0)
 
 
 def _misfit(model: nn.Module, batch: torch.Tensor) -> str:
@@ -128,8 +156,6 @@ def _forward(model: nn.Module, batch: torch.Tensor, path: Path, remedy: str = _R
         with torch.no_grad():
             output = model(batch)
     except Exception as error:
-        if isinstance(error, TypeError) and not _accepts(model.forward, batch):
-            raise _not_one_input(error, model, path) from error
         raise run_failure(error, path, batch, "the forward pass", remedy) from error
     if not tensors_in(output):
         message = f"{path.name}: the forward pass returns {type(output).__name__}, not a tensor"
@@ -140,26 +166,28 @@ def _train_step(model: nn.Module, batch: torch.Tensor, path: Path) -> None:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return
     model.train()
-    try:
+
+    def step() -> None:
         tensors = [t for t in tensors_in(model(batch)) if t.is_floating_point() and t.requires_grad]
         if not tensors:
-            line = _forward_line(model, path)
+            line = defined_line(type(model).forward, path)
             place = f"{path.name}:{line}" if line else path.name
             message = f"{place}: cannot be trained: no gradient reaches the parameters from the output"
             raise JobFailure(FailureKind.SHAPE, message, line)
         torch.stack([t.float().mean() for t in tensors]).sum().backward()  # type: ignore[no-untyped-call]
+
+    try:
+        step()
     except JobFailure:
         raise
     except Exception as error:
-        raise run_failure(error, path, batch, "a training step") from error
+        line = None
+        if is_in_place(error) and user_line(error, path) is None:  # it failed on the way back
+            line = line_of_gradient(step, path)
+        raise run_failure(error, path, batch, "a training step", line=line) from error
     finally:
         model.zero_grad(set_to_none=True)
         model.eval()
-
-
-def _forward_line(model: nn.Module, path: Path) -> int | None:
-    code = getattr(type(model).forward, "__code__", None)
-    return code.co_firstlineno if code is not None and code.co_filename == str(path) else None
 
 
 def _accepts(function: Callable[..., Any], *arguments: Any) -> bool:
@@ -170,28 +198,32 @@ def _accepts(function: Callable[..., Any], *arguments: Any) -> bool:
     return True
 
 
-def _not_one_input(error: TypeError, model: nn.Module, path: Path) -> JobFailure:
-    line, part = _forward_line(model, path), _readable_part(model, path)
-    place = f"{path.name}:{line}" if line else path.name
-    remedy = f": --entry {part} reads a part of it" if part else ""
-    message = f"{place}: {one_line(error)}; only models with one input can be read{remedy}"
-    return JobFailure(FailureKind.SHAPE, message, line)
+def _one_input(model: nn.Module, path: Path) -> str:
+    """What to do with a model of several inputs."""
+    part = _readable_part(model, path)
+    also = f"; --entry {part} reads a part of it" if part else ""
+    return f"wrap it in a class whose forward takes one, and name that with --entry{also}"
 
 
 def _readable_part(model: nn.Module, path: Path) -> str | None:
     """The first class of the file that is a layer of the model and can be built and run as it is."""
-    for part in model.modules():
-        own = _forward_line(part, path) is not None and type(part).__qualname__.isidentifier()
+    for part in (one for one in model.modules() if type(one) is not type(model)):
+        own = defined_line(type(part).forward, path) is not None and type(part).__qualname__.isidentifier()
         if own and _accepts(type(part)) and _accepts(part.forward, None):
             return type(part).__name__
     return None
 
 
 def run_failure(
-    error: BaseException, path: Path, batch: torch.Tensor, what: str, remedy: str = _REMEDY
+    error: BaseException,
+    path: Path,
+    batch: torch.Tensor,
+    what: str,
+    remedy: str = _REMEDY,
+    line: int | None = None,
 ) -> JobFailure:
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
-    line = user_line(cause, path)
+    line = line or user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
     if out_of_memory(cause):
         return JobFailure(FailureKind.TIMEOUT, f"{place}: {what} needs more memory than the limit", line)
@@ -199,14 +231,13 @@ def run_failure(
         message = f"{place}: {what} does what the sandbox forbids: {one_line(cause)}"
         return JobFailure(FailureKind.IMPORT, message, line)
     shape = shape_text(tuple(batch.shape[1:]))
+    numbers = "an input" if batch.is_floating_point() else "integers"
     text = f"{type(cause).__name__}: {one_line(cause)}"
+    if is_in_place(cause):
+        text, remedy = text.partition(" Hint: ")[0].rstrip("."), IN_PLACE
     return JobFailure(
-        FailureKind.SHAPE, f"{place}: {what} fails on an input of shape {shape}: {text}{remedy}", line
+        FailureKind.SHAPE, f"{place}: {what} fails on {numbers} of shape {shape}: {text}{remedy}", line
     )
-
-
-def _random_batch(shape: tuple[int, ...], tokens: bool) -> torch.Tensor:
-    return torch.zeros(BATCH, *shape, dtype=torch.long) if tokens else torch.randn(BATCH, *shape)
 
 
 def _first_layer(model: nn.Module) -> nn.Module | None:
