@@ -204,8 +204,14 @@ INITIALISED = SEQUENTIAL.replace(
 )
 
 
-def test_layers_have_the_bias_that_the_file_sets(torch_bench: Callable) -> None:
-    bench = torch_bench(INITIALISED)
+MATCHED = INITIALISED.replace(
+    "if isinstance(m, nn.Conv2d):", "match m:\n                case nn.Conv2d():"
+).replace("                nn.init", " " * 20 + "nn.init")
+
+
+@pytest.mark.parametrize("source", [INITIALISED, MATCHED], ids=["if", "match"])
+def test_layers_have_the_bias_that_the_file_sets(torch_bench: Callable, source: str) -> None:
+    bench = torch_bench(source)
     assert "+            nn.Conv2d(16, 16, kernel_size=3, padding=1)," in bench.edited(
         "insert_block", "features.0", block="conv-bn"
     )
@@ -220,6 +226,8 @@ def test_layers_have_the_bias_that_the_file_sets(torch_bench: Callable) -> None:
         INITIALISED.replace(
             "                nn.init", "                if m.bias is not None:\n" + " " * 20 + "nn.init"
         ),
+        MATCHED.replace("nn.Conv2d()", "nn.BatchNorm2d()"),
+        MATCHED.replace("nn.Conv2d()", "nn.Conv2d() if m.bias is not None"),
     ],
 )
 def test_a_file_that_minds_missing_biases_lets_them_be_left_out(torch_bench: Callable, source: str) -> None:

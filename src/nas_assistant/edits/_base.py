@@ -60,12 +60,15 @@ class BaseEditOperation(abc.ABC):
         summary: What it does, for a listing.
         grows: 1 where it adds to a layer, so that a layer that helps is the place for it; -1 where it takes
             away or replaces, so that a layer that hurts is; 0 where ``from`` and ``to`` of the edit tell.
+        adds_layers: Whether the network must have more layers with weights afterwards, which only the network
+            can tell.
         weight: How often it is drawn at random, against others.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     grows: ClassVar[int] = -1
+    adds_layers: ClassVar[bool] = False
     weight: ClassVar[float] = 1.0
 
     def direction(self, edit: Edit) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext
-from nas_assistant.edits._places import LINE_LENGTH, is_sequential, unfolded
+from nas_assistant.edits._order import is_sequential
+from nas_assistant.edits._places import LINE_LENGTH, unfolded
 from nas_assistant.edits._replace import Replacement
 
 

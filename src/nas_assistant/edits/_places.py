@@ -11,6 +11,7 @@ from typing import Literal
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._order import in_order, runs_in_order
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, self_attribute
 
@@ -42,7 +43,7 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
     """Find how a call is used."""
     tree = context.tree
     parent = tree.parents[call]
-    if isinstance(parent, cst.Arg | cst.Element) and _in_order(context, parent):
+    if isinstance(parent, cst.Arg | cst.Element) and in_order(context, parent):
         return Place("item", parent)
     if isinstance(parent, cst.Arg):
         outer = tree.parents[parent]
@@ -51,7 +52,7 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
             name, _, method = dotted(outer.func).rpartition(".")
             alone = statement.body[0].value is outer and len(outer.args) == 1
             added = method == "add" and not context.torch
-            if name and alone and (added or (method == "append" and _runs_in_order(context, name))):
+            if name and alone and (added or (method == "append" and runs_in_order(context, name))):
                 return Place("append", statement, name)
     if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
         attribute = self_attribute(parent.targets[0].target)
@@ -64,63 +65,6 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
             if assign.value is parent and len(assign.targets) == 1 and dotted(assign.targets[0].target):
                 return Place("functional", statement, dotted(assign.targets[0].target))
     return Place("expression", call)
-
-
-def _in_order(context: EditContext, item: cst.CSTNode) -> bool:
-    """Whether an argument or list element is run as one of a sequence of layers."""
-    tree = context.tree
-    outer = tree.parents[item]
-    if isinstance(item, cst.Arg) and (item.keyword is not None or item.star):
-        return False
-    if isinstance(outer, cst.Call):
-        return context.torch and is_sequential(context, outer) and not _indexed(context, outer)
-    if not isinstance(outer, cst.List):
-        return False
-    around = tree.parents[outer]
-    if isinstance(around, cst.Arg) and isinstance(tree.parents[around], cst.Call):
-        call = tree.parents[around]
-        assert isinstance(call, cst.Call)
-        if is_sequential(context, call):
-            return not around.star and not context.torch
-        name, _, method = dotted(call.func).rpartition(".")
-        return method == "extend" and _runs_in_order(context, name)
-    if isinstance(around, cst.AugAssign):
-        return _runs_in_order(context, dotted(around.target))
-    if isinstance(around, cst.Assign) and len(around.targets) == 1:
-        return _runs_in_order(context, dotted(around.targets[0].target))
-    return False
-
-
-def is_sequential(context: EditContext, call: cst.Call) -> bool:
-    name = dotted(call.func)
-    return name.rpartition(".")[2] == "Sequential" and name not in context.imports.defined
-
-
-def _runs_in_order(context: EditContext, name: str) -> bool:
-    """Whether a list of layers becomes a Sequential and is not indexed."""
-    if not name:
-        return False
-    starred = any(
-        isinstance(node, cst.Call)
-        and is_sequential(context, node)
-        and any(item.star == "*" and dotted(item.value) == name for item in node.args)
-        for node in context.tree.nodes(cst.Call)
-    )
-    return starred and not any(
-        isinstance(node, cst.Subscript) and dotted(node.value) == name
-        for node in context.tree.nodes(cst.Subscript)
-    )
-
-
-def _indexed(context: EditContext, sequential: cst.Call) -> bool:
-    parent = context.tree.parents[sequential]
-    if not isinstance(parent, cst.Assign) or len(parent.targets) != 1:
-        return False
-    name = dotted(parent.targets[0].target)
-    return any(
-        isinstance(node, cst.Subscript) and dotted(node.value) == name
-        for node in context.tree.nodes(cst.Subscript)
-    )
 
 
 def wrappable(context: EditContext, layer: LayerCall) -> bool:
@@ -278,6 +222,13 @@ def _siblings(context: EditContext, item: cst.CSTNode) -> Sequence[cst.CSTNode]:
     """The items of the call or list that holds an item."""
     outer = context.tree.parents[item]
     return outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", (item,))
+
+
+def next_item(context: EditContext, layer: LayerCall) -> cst.CSTNode | None:
+    """What stands next behind a layer in its container, if it is in one."""
+    place = place_of(context, layer.call)
+    found = pairwise(_siblings(context, place.node)) if place.form == "item" else ()
+    return next((getattr(after, "value", None) for item, after in found if item is place.node), None)
 
 
 def _too_long(context: EditContext, start: int, end: int, more: str) -> bool:

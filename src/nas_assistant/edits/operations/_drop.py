@@ -10,6 +10,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import take_away
 from nas_assistant.edits._replace import Replacement, overlap
+from nas_assistant.edits.operations._idle import is_idle
 from nas_assistant.edits.operations._text import is_output, same
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
@@ -21,7 +22,7 @@ def drop_sites(
     along: Callable[[LayerCall], Sequence[Replacement] | None] = lambda layer: (),
     behind: Callable[[LayerCall], Sequence[LayerCall] | None] = lambda layer: (),
 ) -> Iterator[Change]:
-    """Layers that keep the shape of their input and that a rule picks.
+    """Layers that keep the shape of their input, but do something to it, and that a rule picks.
 
     Args:
         operation: The edit.
@@ -32,6 +33,8 @@ def drop_sites(
     """
     for layer in context.layers:
         if not fits(layer) or not layer.nodes or not all(same(node) for node in layer.nodes):
+            continue
+        if is_idle(layer):
             continue
         if is_output(context, layer) and not all(node.op is Operation.DROPOUT for node in layer.nodes):
             continue

@@ -244,10 +244,14 @@ def _needs_bias(tree: SourceTree, use: cst.CSTNode) -> bool:
         tree.enclosing(use, cst.Call, cst.If, *_STATEMENTS), cst.Call
     ):
         return False
-    around = tree.enclosing(use, cst.If)
-    if not isinstance(around, cst.If) or (around.orelse is not None and tree.inside(use, around.orelse)):
+    around = tree.enclosing(use, cst.If, cst.MatchCase)
+    if isinstance(around, cst.MatchCase):
+        tests: list[cst.CSTNode] = [around.pattern, *([around.guard] if around.guard else [])]
+    elif isinstance(around, cst.If) and not (around.orelse and tree.inside(use, around.orelse)):
+        tests = [around.test]
+    else:
         return True
-    test = tree.code(around.test)
+    test = " ".join(map(tree.code, tests))
     return ".bias" not in test and ("Conv" in test or not re.search("Norm|Linear|Dense|Embedding", test))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
-from nas_assistant.edits._context import EditContext
-from nas_assistant.edits._places import put_behind
+from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._places import next_item, put_behind
+from nas_assistant.edits.operations._arguments import set_argument
+from nas_assistant.edits.operations._idle import written_rate
 from nas_assistant.edits.operations._text import is_output, makes_output, only_user
 from nas_assistant.graphs import ACTIVATIONS, Operation
 
@@ -21,7 +23,7 @@ class AddDropout(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Activations, hidden dense layers and pools that no dropout follows."""
+        """Activations, hidden dense layers and pools that no dropout follows, or only one of rate 0."""
         for layer in context.layers:
             if layer.kind.role not in ("activation", "dense", "pool") or is_output(context, layer):
                 continue
@@ -36,6 +38,10 @@ class AddDropout(BaseEditOperation):
                 continue
             if any(node.op in (Operation.SIGMOID, Operation.SOFTMAX) for node in layer.last):
                 continue
+            off = _idle_behind(context, layer)
+            if off is not None:
+                yield from self._switched_on(context, layer, off, _RATES[rank])
+                continue
             spatial = {True: "Dropout2d", False: "SpatialDropout2D"}[context.torch]
             name, imports = context.imports.name(spatial if rank == 2 else "Dropout")
             placed = put_behind(context, layer, [f"{name}({_RATES[rank]})"])
@@ -49,3 +55,24 @@ class AddDropout(BaseEditOperation):
                 introduces=frozenset({Operation.DROPOUT.value}),
                 relevant=tuple(node.id for node in layer.nodes),
             )
+
+    def _switched_on(
+        self, context: EditContext, layer: LayerCall, off: LayerCall, rate: float
+    ) -> Iterator[Change]:
+        """The rate of a dropout layer that is there already, where it is a 0 that is written there."""
+        written = set_argument(context, off, off.kind.parameters[0], str(rate))
+        if written_rate(off) == 0 and written is not None:
+            edit = self.edit(context, written.start, layer.layer, {"rate": rate, "what": "behind it"})
+            yield Change(
+                edit,
+                (written,),
+                introduces=frozenset({Operation.DROPOUT.value}),
+                relevant=tuple(node.id for node in layer.nodes),
+            )
+
+
+def _idle_behind(context: EditContext, layer: LayerCall) -> LayerCall | None:
+    """The dropout layer that stands next behind a layer in its container and does nothing."""
+    behind = next_item(context, layer)
+    unused = (made for made in context.unused_layers if made.kind.role == "dropout")
+    return next((made for made in unused if made.call is behind), None)

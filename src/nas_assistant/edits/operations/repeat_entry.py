@@ -17,12 +17,13 @@ _LEAST = 8
 class RepeatEntry(BaseEditOperation):
     """Doubles an entry of a list such as ``[64, "M", 128, "M"]``: one more layer of that width.
 
-    How the file reads the list is not followed: the sandbox has to check the result.
+    How the file reads the list is not followed: the network that it builds has to show the layer.
     """
 
     name = "repeat_entry"
     summary = "one more layer in a list of widths"
     grows = 1
+    adds_layers = True
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Entries of lists of widths, with or without marks for pools between them."""

@@ -10,6 +10,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits.operations._idle import is_idle
 from nas_assistant.edits.operations._linear import keeps_apart
 from nas_assistant.graphs import Operation
 
@@ -25,13 +26,16 @@ class SwapPool(BaseEditOperation):
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Pools with arguments that both kinds take; a maximum stays where nothing else is nonlinear."""
-        calls = [(layer.call, layer.main) for layer in context.layers if layer.kind.role == "pool"]
+        pools = (layer for layer in context.layers if layer.kind.role == "pool" and not is_idle(layer))
+        calls = [(layer.call, layer.main) for layer in pools]
         made = {node.id for layer in context.layers for node in layer.nodes}
         for offset, nodes in context.called_at.items():
-            pools = tuple(node for node in nodes if node.id not in made and node.stride != (0, 0))
-            if pools and all(node.op in (Operation.MAX_POOL, Operation.AVG_POOL) for node in pools):
-                calls.extend((call, pools) for call in context.tree.calls.get(offset, []))
+            run = tuple(node for node in nodes if node.id not in made and node.stride != (0, 0))
+            if run and all(node.op in (Operation.MAX_POOL, Operation.AVG_POOL) for node in run):
+                calls.extend((call, run) for call in context.tree.calls.get(offset, []))
         for call, found in sorted(calls, key=lambda item: context.tree.span(item[0])):
+            if all(node.kernel == (1, 1) for node in found):
+                continue  # of one pixel, mean and maximum are the same
             old = dotted(call.func)
             new = _other(old)
             plain = sum(item.keyword is None for item in call.args)

@@ -1,0 +1,124 @@
+"""Which containers run their layers in the order in which they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._source import dotted
+
+
+def in_order(context: EditContext, item: cst.CSTNode) -> bool:
+    """Whether an argument or list element is run as one of a sequence of layers."""
+    tree = context.tree
+    outer = tree.parents[item]
+    if isinstance(item, cst.Arg) and (item.keyword is not None or item.star):
+        return False
+    if isinstance(outer, cst.Call):
+        return context.torch and is_sequential(context, outer) and not _indexed(context, outer)
+    if not isinstance(outer, cst.List):
+        return False
+    around = tree.parents[outer]
+    if isinstance(around, cst.Arg) and isinstance(tree.parents[around], cst.Call):
+        call = tree.parents[around]
+        assert isinstance(call, cst.Call)
+        if is_sequential(context, call):
+            return not around.star and not context.torch
+        name, _, method = dotted(call.func).rpartition(".")
+        return method == "extend" and runs_in_order(context, name)
+    if isinstance(around, cst.AugAssign):
+        return runs_in_order(context, dotted(around.target))
+    if isinstance(around, cst.Assign) and len(around.targets) == 1:
+        return runs_in_order(context, dotted(around.targets[0].target))
+    return False
+
+
+def is_sequential(context: EditContext, call: cst.Call) -> bool:
+    """Whether a call constructs a Sequential of the framework."""
+    name = dotted(call.func)
+    return name.rpartition(".")[2] == "Sequential" and name not in context.imports.defined
+
+
+def runs_in_order(context: EditContext, name: str, through: frozenset[str] = frozenset()) -> bool:
+    """Whether a list of layers becomes a Sequential, or part of one, and is not indexed.
+
+    Args:
+        context: The source.
+        name: The list's name.
+        through: Names of lists and functions that lead to it.
+    """
+    if not name or name in through or _subscripted(context, name):
+        return False
+    through |= {name}
+    held = [node for node in context.tree.nodes(cst.Name, cst.Attribute) if _named(node, name)]
+    return any(_joins(context, node, through) for node in held) or any(
+        _returned(context, function, through) for function in _returning(context, held)
+    )
+
+
+def _joins(context: EditContext, value: cst.CSTNode, through: frozenset[str]) -> bool:
+    """Whether the layers of a list are put into a Sequential or into a list that becomes one."""
+    parent = context.tree.parents[value]
+    if isinstance(parent, cst.AugAssign) and parent.value is value:
+        added = isinstance(parent.operator, cst.AddAssign)
+        return added and runs_in_order(context, dotted(parent.target), through)
+    call = context.tree.parents.get(parent)
+    if not isinstance(parent, cst.Arg) or not isinstance(call, cst.Call):
+        return False
+    if parent.star:
+        return parent.star == "*" and is_sequential(context, call)
+    name, _, method = dotted(call.func).rpartition(".")
+    return method == "extend" and runs_in_order(context, name, through)
+
+
+def _returning(context: EditContext, held: list[cst.CSTNode]) -> Iterator[str]:
+    """The functions that return a list."""
+    for node in held:
+        function = context.tree.enclosing(node, cst.FunctionDef)
+        if isinstance(context.tree.parents[node], cst.Return) and isinstance(function, cst.FunctionDef):
+            yield function.name.value
+
+
+def _returned(context: EditContext, function: str, through: frozenset[str]) -> bool:
+    """Whether all that a function returns is run in order."""
+    if f"{function}()" in through:
+        return False
+    uses = [
+        node
+        for node in context.tree.nodes(cst.Name)
+        if _named(node, function) and not isinstance(context.tree.parents[node], cst.FunctionDef)
+    ]
+    made = [_call_of(context, use) for use in uses]
+    return bool(made) and all(
+        call is not None and _joins(context, call, through | {f"{function}()"}) for call in made
+    )
+
+
+def _call_of(context: EditContext, use: cst.CSTNode) -> cst.Call | None:
+    """The call of a function, as ``make()`` or ``self.make()``, at one of its names."""
+    parent = context.tree.parents[use]
+    if isinstance(parent, cst.Attribute) and parent.attr is use:
+        use, parent = parent, context.tree.parents[parent]
+    return parent if isinstance(parent, cst.Call) and parent.func is use else None
+
+
+def _named(node: cst.CSTNode, name: str) -> bool:
+    return isinstance(node, cst.Name | cst.Attribute) and dotted(node) == name
+
+
+def _subscripted(context: EditContext, name: str) -> bool:
+    return any(
+        isinstance(node, cst.Subscript) and dotted(node.value) == name
+        for node in context.tree.nodes(cst.Subscript)
+    )
+
+
+def _indexed(context: EditContext, sequential: cst.Call) -> bool:
+    parent = context.tree.parents[sequential]
+    return (
+        isinstance(parent, cst.Assign)
+        and len(parent.targets) == 1
+        and _subscripted(context, dotted(parent.targets[0].target))
+    )

@@ -1,0 +1,55 @@
+"""Lists of layers, and how the file reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+LAYERS = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Conv2d(3, 8, 3)]
+        BODY
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(8, 10)
+
+    def unit(self):
+        block = [nn.Conv2d(8, 8, 3), nn.GELU(), nn.Dropout(0.2)]
+        block.append(nn.Conv2d(8, 8, 1))
+        return block
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "layers.extend(self.unit())",
+        "layers += self.unit()",
+        "layers = nn.Sequential(*layers, *self.unit())",
+        "more = [nn.Conv2d(8, 8, 3), nn.GELU(), nn.Dropout(0.2)]; layers.extend(more)",
+    ],
+)
+def test_a_layer_is_taken_out_of_the_list_that_holds_it(torch_bench: Callable, body: str) -> None:
+    lines = torch_bench(LAYERS.replace("BODY", body)).edited("drop_dropout", "body.3")
+    assert len(lines) == 2 and lines[1] == lines[0].replace(", nn.Dropout(0.2)", "").replace("-", "+", 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "layers += self.unit()[:3]",
+        "block = self.unit(); layers += [block[0], block[1], block[2], block[-1]]",
+        "for layer in self.unit(): layers.append(layer)",
+    ],
+)
+def test_a_list_whose_places_may_count_keeps_its_length(torch_bench: Callable, body: str) -> None:
+    lines = torch_bench(LAYERS.replace("BODY", body)).edited("drop_dropout", "body.3")
+    assert len(lines) == 2 and lines[1] == lines[0].replace("Dropout(0.2)", "Identity()").replace("-", "+", 1)
