@@ -257,3 +257,37 @@ def test_lines_with_one_target_are_paired_by_what_they_call() -> None:
     (hunk,) = diff.hunks()
     parts = [(part.describe(), part.new_end - part.new_start) for part in diff.parts(hunk)]
     assert parts == [("line 2", 0), ("line 3", 1)]
+
+
+SIDE_BY_SIDE = """\
+net = Seq(Conv(3),
+          MaxPool(2),
+          Conv(5), ReLU(),
+          MaxPool(2))
+"""
+
+
+def _parts(before: str, *lines: str) -> list[tuple[str, int]]:
+    """How a hunk is split that makes these lines of the second and third one of a text."""
+    old = before.splitlines(keepends=True)
+    diff = Diff(before, "".join((old[0], *(f"          {line},\n" for line in lines), old[-1])))
+    (hunk,) = diff.hunks()
+    return [(part.describe(), part.new_end - part.new_start) for part in diff.parts(hunk)]
+
+
+def test_a_line_of_several_layers_goes_with_what_became_of_them() -> None:
+    split = ("Conv(5)", "ReLU()", "Conv(3)", "Norm(), ReLU()")
+    assert _parts(SIDE_BY_SIDE, "AvgPool(2)", *split) == [("line 2", 1), ("line 3", 2), ("after line 3", 2)]
+    other = ("Conv(5)", "GELU()", "Conv(3)", "Norm(), GELU()")
+    assert _parts(SIDE_BY_SIDE, "AvgPool(2)", *other) == [("line 2", 1), ("line 3", 4)]
+    assert _parts(SIDE_BY_SIDE, "AvgPool(2)", "Conv(5)") == [("line 2", 1), ("line 3", 1)]
+
+
+def test_a_change_that_came_back_within_another_is_not_told_plainly() -> None:
+    start = _with(FILE, ("Pool()", "Conv(3)"))
+    kernel = (_with(start, ("Conv(3)", "Conv(5)")), ("change kernel b (line 2): 3 -> 5: helps",))
+    told = ("insert block b (line 2): conv", "change kernel b (line 2): 5 -> 3: hurts")
+    best = _with(start, ("Conv(3)", "Seq(\n    Conv(k=3),\n    ReLU(),\n)"))
+    assert changes_left([(start, kernel[1]), (kernel[0], told)], best) == told[:1]
+    plain = ("line 2 is changed: Conv -> Seq, Conv, ReLU",)
+    assert changes_left([(start, kernel[1]), (kernel[0], told[1:])], best) == plain

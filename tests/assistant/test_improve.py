@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import json
 import subprocess
 import sys
@@ -65,6 +66,20 @@ def test_the_best_is_kept_and_its_files_agree(finished: tuple[Result, RandomEdit
     assert all(": a test" in line for line in result.explanation)
     for line in result.explanation:
         assert "\n".join(comment(line)) in result.best_source
+
+
+def test_a_byte_order_mark_stays(model: Path, predictor: Predictor) -> None:
+    text = "from torch import nn\n\nact = nn.ReLU\n" + NET.replace("nn.ReLU()", "act()")
+    model.write_bytes(codecs.BOM_UTF8 + text.encode())
+    change = Scripted([_change(("act = nn.ReLU", "act = nn.SiLU"))])
+    result = _run(model, predictor, generator=change, max_iterations=1, familiarity_margin=2.0)
+    best, original, diff = (
+        (result.run_dir / name).read_text(encoding="utf-8")
+        for name in ("best.py", "original.py", "best.diff")
+    )
+    assert result.improved and original == f"\ufeff{text}" and best == f"\ufeff{result.best_source}"
+    assert result.best_source.startswith("# NAS") and diff == result.diff
+    assert " \ufefffrom torch import nn\n" in diff
 
 
 def test_every_candidate_is_on_the_disk(finished: tuple[Result, RandomEdits]) -> None:

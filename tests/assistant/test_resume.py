@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nas_assistant.assistant import Progress, Result, RunDirectory, improve
+from nas_assistant.assistant import Options, Progress, Result, RunDirectory, improve
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
 
@@ -123,6 +123,16 @@ def test_a_finished_run_can_be_given_more_rounds(model: Path, predictor: Predict
     _same(_resume(model, predictor, max_iterations=3), whole)
 
 
+def test_a_default_that_is_given_is_no_option_left_out() -> None:
+    run = Options(max_iterations=3, evidence="both", data="digits", max_params="+10%")
+    assert run.resumed(Options()) == run
+    more = run.resumed(Options(), {"max_iterations", "evidence"})
+    assert (more.max_iterations, more.evidence, more.max_params) == (10, "predictor", "+10%")
+    assert run.resumed(Options(max_params="+10%"), {"max_params"}) == run
+    with pytest.raises(UserError, match=r"--max-params \+100%: the run has \+10%; leave the option out"):
+        run.resumed(Options(), {"max_params"})
+
+
 def test_what_a_resumed_run_refuses(model: Path, predictor: Predictor) -> None:
     improve(
         model, generator=RandomEdits(), predictor=predictor, run_dir="run", **OPTIONS | {"max_iterations": 1}
@@ -131,6 +141,8 @@ def test_what_a_resumed_run_refuses(model: Path, predictor: Predictor) -> None:
         _resume(model, predictor, seed=9)
     with pytest.raises(UserError, match="--search population: the run has chain"):
         _resume(model, predictor, search="population")
+    with pytest.raises(UserError, match="--seed 0: the run has 3; leave the option out to go on"):
+        _resume(model, predictor, seed=0, explicit={"seed"})
     with pytest.raises(UserError, match="holds a run already"):
         _resume(model, predictor, resume=False)
     model.write_text(NET + "\n# changed\n")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nas_assistant.assistant import improve
 from nas_assistant.assistant._shared import shared_notes
+from nas_assistant.graphs import ComputationalGraph, Location, Operation, RegularNode
 from nas_assistant.predictors import Predictor
 
 from .helpers import NET, Scripted
@@ -53,9 +54,14 @@ TAIL = "which are built of the same code"
 PATH = Path("zoo.py")
 
 
-def notes(old: str, new: str, entry: str = "vgg_a", source: str = ZOO) -> tuple[str, ...]:
+def notes(
+    old: str, new: str, entry: str = "vgg_a", source: str = ZOO, created: tuple[int, ...] = ()
+) -> tuple[str, ...]:
     assert old in source
-    return shared_notes(source, source.replace(old, new), PATH, entry)
+    places = (Location(str(PATH.resolve()), line) for line in created)
+    nodes = [RegularNode(id=index, op=Operation.CONV, created=place) for index, place in enumerate(places)]
+    graph = ComputationalGraph(tuple(nodes))
+    return shared_notes(source, source.replace(old, new), PATH, entry, graph)
 
 
 def test_what_is_built_of_changed_code_is_told() -> None:
@@ -69,7 +75,7 @@ def test_what_is_built_of_changed_code_is_told() -> None:
 def test_nothing_is_told_of_what_stays_as_it_is() -> None:
     assert not notes('WIDTHS["a"]', 'WIDTHS["b"]')
     assert not notes("\n\nclass Other", "\n\n# a comment\nclass Other")
-    assert not shared_notes(ZOO, ZOO, PATH, "vgg_a")
+    assert not notes("Vgg", "Vgg")
 
 
 def test_other_ways_to_one_model_are_none_of_their_own() -> None:
@@ -79,6 +85,45 @@ def test_other_ways_to_one_model_are_none_of_their_own() -> None:
     around = NET + "\n\nclass Around(nn.Module):\n    def __init__(self):\n        self.net = Net()\n"
     told = ("this also changes Around, which is built of the same code",)
     assert notes("nn.ReLU()", "nn.SiLU()", "Net", around) == told
+
+
+BLOCKS = """\
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = known[0]()
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class Wide(Net):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(8, 10)
+"""
+
+
+def test_what_the_model_is_made_of_is_no_other() -> None:
+    change = ("super().__init__()", "super().__init__(1)")
+    assert notes(*change, "Net", BLOCKS)[0].startswith("this also changes Block and Wide, ")
+    assert notes(*change, "Net", BLOCKS, (7,)) == (f"this also changes Wide, {TAIL.replace('are', 'is')}",)
+    # What a model extends is another one, though its code is run.
+    assert notes(*change, "Wide", BLOCKS, (7, 13, 22))[0].startswith("this also changes Net, ")
+
+
+def test_what_a_model_of_a_library_s_class_names_is_no_other() -> None:
+    source = BLOCKS.replace("Net(nn.Module)", "Net(PreTrained)").replace("known[0]", "Block")
+    assert not notes("nn.Conv2d", "nn.Conv3d", "build", f"{source}\n\ndef build():\n    return Net()\n")
 
 
 def test_notes_and_header_tell_of_it_and_of_what_the_predictor_does_not_know(

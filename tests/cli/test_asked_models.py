@@ -26,7 +26,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeEn
 
 def arguments(endpoint: FakeEndpoint, checkpoint: Path, *more: str) -> tuple[str, ...]:
     asked = ("--generator", "openai", "--model", "coder", "--base-url", endpoint.url, "--no-cache")
-    return ("--checkpoint", str(checkpoint), *asked, "--gain", "0.9", *more)
+    return ("--checkpoint", str(checkpoint), *asked, "--threshold", "1", *more)
 
 
 def test_a_dry_run_prints_the_prompt_and_the_cost(

@@ -69,7 +69,7 @@ def test_no_target_is_told_where_the_run_goes_on(model: Path, checkpoint: Path, 
     assert " in 1 round, " in front.stdout and "no round was left\n" in front.stdout
     assert "(target " not in Path("front/report.html").read_text() + front.stderr
     both = run(
-        "improve", model, *options, "--objective", "accuracy,params", "--gain", "0.9", "--run-dir", "both"
+        "improve", model, *options, "--objective", "accuracy,params", "--threshold", "1", "--run-dir", "both"
     )
     assert "no round was left (target " in both.stdout and "(target " in Path("both/report.html").read_text()
     assert "Round 1: best so far" in both.stderr and "(target " in both.stderr
@@ -99,9 +99,10 @@ def test_one_is_told_in_the_singular() -> None:
 
 
 def test_ctrl_c_prints_the_best_so_far(model: Path, checkpoint: Path) -> None:
-    arguments = ["improve", "model.py", "--checkpoint", str(checkpoint), "--run-dir", "run", "--gain", "0.9"]
+    arguments = ["improve", "model.py", "--checkpoint", str(checkpoint), "--run-dir", "run", "--json"]
+    endless = ("--max-iterations", "1000", "--threshold", "1")
     process = subprocess.Popen(
-        [sys.executable, "-m", "nas_assistant.cli", *arguments, "--max-iterations", "1000", "--json"],
+        [sys.executable, "-m", "nas_assistant.cli", *arguments, *endless],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,6 +125,7 @@ def test_ctrl_c_prints_the_best_so_far(model: Path, checkpoint: Path) -> None:
     ("options", "message"),
     [
         (("--threshold", "2"), "--threshold 2"),
+        (("--gain", "0.2"), "--gain 0.2: the model is predicted 0.9"),
         (("--threshold", "0.9", "--gain", "0.1"), "not both"),
         (("--max-iterations", "0"), "--max-iterations 0"),
         (("--generator", "nope"), "nope"),
@@ -145,3 +147,16 @@ def test_a_run_folder_is_not_used_twice(
     assert run("improve", model, *options).exit_code == 1
     assert "--resume" in refused("improve", model, *options)
     assert run("improve", model, *options, "--resume").exit_code == 1
+
+
+def test_a_resumed_run_keeps_its_limits(
+    model: Path, checkpoint: Path, run: Run, refused: Callable[..., str]
+) -> None:
+    options = ("--checkpoint", checkpoint, "--run-dir", "run", "--max-iterations", "1", "--threshold", "1")
+    assert run("improve", model, *options, "--max-params", "+10%").exit_code == 0
+    assert run("improve", model, *options, "--resume").exit_code == 0
+    for limit in ("+100%", "+50%", "none"):
+        message = (
+            f"Error: --max-params {limit}: the run has +10%; leave the option out to go on, or start anew"
+        )
+        assert refused("improve", model, *options, "--resume", "--max-params", limit).startswith(message)

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import nas_assistant as na
+from nas_assistant.assistant import ModelReport
 from nas_assistant.graphs import ComputationalGraph, Location, Operation, RegularNode, WeightedNode
-from nas_assistant.relevance import Relevance, layers_of, relevance
+from nas_assistant.predictors import Prediction
+from nas_assistant.relevance import Relevance, in_forward_order, layers_of, relevance
+from nas_assistant.sources import Inspection
 
 
 def _conv(index: int, source: int, layer: str, created: int, parameters: int = 10) -> WeightedNode:
@@ -77,6 +80,16 @@ def test_weights_are_normalised_losses_with_sign_and_place() -> None:
     assert found.baseline == 0.9
     assert [round(layer.weight, 6) for layer in found] == [0.5, -0.25, 0.25, 0.0, 0.0]
     assert [(layer.file, layer.line) for layer in found][:3] == [("m.py", 10), ("m.py", 11), ("m.py", 41)]
+
+
+def test_a_person_reads_the_layers_in_the_order_in_which_they_run() -> None:
+    found = relevance(GRAPH, _Known({3: 0.1, 4: 0.3}))
+    shown = [(layer.layer or layer.op, round(layer.weight, 6)) for layer in in_forward_order(GRAPH, found)]
+    assert shown == [("a", 0.0), ("relu", 0.0), ("deep", 0.25), ("b", 0.75), ("add", 0.0)]
+    report = ModelReport(
+        Inspection(GRAPH, "net", "torch", (), ()), Prediction(0.9, (0.8, 1.0), 1.0, ()), found
+    )
+    assert [layer["op"] for layer in report.relevance_to_json()] == ["conv", "relu", "conv", "conv", "add"]
 
 
 def test_no_loss_anywhere_gives_zeros() -> None:

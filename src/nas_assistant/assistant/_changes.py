@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from nas_assistant.assistant._header import split_lines
 from nas_assistant.assistant._hunks import Diff, Hunk
+from nas_assistant.assistant._layer_names import LayerNames
 from nas_assistant.sources import syntax_tree
 
 _LINE = re.compile(r"\(line (\d+)\)")
@@ -21,7 +22,9 @@ _TAKES_OUT = ("remove ", "drop ")
 _Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
 
-def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple[str, ...]:
+def changes_left(
+    steps: Sequence[tuple[str, Sequence[str]]], best: str, names: LayerNames | None = None
+) -> tuple[str, ...]:
     """What was changed between the user's file and the best one, without what was taken back on the way.
 
     A hunk of the diff is told in the words of the steps that made it, and plainly where they made more of it
@@ -31,6 +34,7 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
         steps: In order, each source that was changed, and the changes in words; the first is the user's. A
             change that names no ``(line N)`` stands for all that its step changed.
         best: What the last step made.
+        names: Of the layers of the user's file.
 
     Returns:
         The changes, their lines as the user's file counts them.
@@ -43,10 +47,12 @@ def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple
     diff = Diff(steps[0][0], best)
     hunks = way.made(diff.smallest())
     left = {made for _, makers in hunks if all(made.whole for made in makers) for made in makers}
-    changes = _joined([change for change in way.changes if left.intersection(change.made)])
+    changes, undone = _joined([change for change in way.changes if left.intersection(change.made)])
     known = left.intersection(made for change in changes for made in (*change.made, *change.brings))
-    plain = (_plainly(hunk, diff) for hunk, makers in hunks if not makers or makers - known)
-    return (*(change.tell(left) for change in changes), *plain)
+    # What came back is no news where another change tells of the same place.
+    quiet = known.union(made for change in undone for made in change.made)
+    plain = (_plainly(hunk, diff) for hunk, makers in hunks if not makers & known or makers - quiet)
+    return (*(change.tell(left, names) for change in changes), *plain)
 
 
 @dataclass(eq=False, slots=True)
@@ -88,6 +94,7 @@ class _Change:
         brings: What its step made elsewhere, in no one's words.
         base: What had made the lines that it changed.
         alone: Whether these have no more than one layer.
+        first: Whether it is of the first step, which calls the layers as the user's network does.
     """
 
     text: str
@@ -95,11 +102,13 @@ class _Change:
     brings: list[_Made]
     base: set[_Made]
     alone: bool
+    first: bool
 
-    def tell(self, left: set[_Made]) -> str:
-        """The words, with a line of the user's file."""
+    def tell(self, left: set[_Made], names: LayerNames | None) -> str:
+        """The words, with a line of the user's file and the layer's name there."""
         places = [where for made, where in self.made.items() if made in left]
-        text = _LINE.sub(f"({places[0]})", self.text, count=1)
+        text = self.text if names is None or self.first else names.rename(self.text, places[0])
+        text = _LINE.sub(f"({places[0]})", text, count=1)
         return text if len(places) == len(self.made) else _MORE_PLACES.sub("", text)
 
 
@@ -139,6 +148,7 @@ class _Way:
         owned = [_own(hunks, *spot) if spot[0] else hunks for spot in spots]
         made = {hunk: _Made() for hunk in hunks}
         rest = [hunk for hunk in hunks if not any(hunk in own for own in owned)]
+        first = not _makers(self._lines) and not self._gone
         for text, number, own in zip(told, numbers, owned, strict=True):
             # Where nothing changed at its line, it is what changed elsewhere.
             core = own + (rest if not own or _MORE_PLACES.search(text) else [])
@@ -148,7 +158,8 @@ class _Way:
             }
             lines = [line for hunk in own for line in self._lines[hunk.start : hunk.end]]
             alone = sum(len(_LAYER.findall(line.versions[-1][0])) for line in lines) < 2
-            self.changes.append(_Change(text, where, [made[hunk] for hunk in rest], _makers(lines), alone))
+            brings = [made[hunk] for hunk in rest]
+            self.changes.append(_Change(text, where, brings, _makers(lines), alone, first))
         takes = [own for text, own in zip(told, owned, strict=True) if text.startswith(_TAKES_OUT)]
         for hunk in reversed(hunks):
             self._carry(hunk, diff, made[hunk], any(hunk in own for own in takes))
@@ -212,9 +223,10 @@ def _ends(source: str) -> dict[int, list[int]]:
     return {line: sorted(ends) for line, ends in found.items()}
 
 
-def _joined(changes: Sequence[_Change]) -> list[_Change]:
-    """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one, or as none where they come back."""
+def _joined(changes: Sequence[_Change]) -> tuple[list[_Change], list[_Change]]:
+    """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one; and apart, those that come back."""
     found: list[_Change] = []
+    undone: list[_Change] = []
     for change in changes:
         step = _STEP.match(change.text)
         for other in reversed(found):
@@ -227,12 +239,11 @@ def _joined(changes: Sequence[_Change]) -> list[_Change]:
                 found.remove(other)
                 text = other.text[: before.start(4)] + change.text[step.start(4) :]
                 made, brings = {**other.made, **change.made}, [*other.brings, *change.brings]
-                change = replace(change, text=text, made=made, brings=brings)
+                change = replace(change, text=text, made=made, brings=brings, first=other.first)
                 break
         ends = _STEP.match(change.text)
-        if not ends or ends[3] != ends[4]:
-            found.append(change)
-    return found
+        (undone if ends and ends[3] == ends[4] else found).append(change)
+    return found, undone
 
 
 def _plainly(hunk: Hunk, diff: Diff) -> str:

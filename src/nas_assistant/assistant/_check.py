@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas_assistant.assistant._constraints import constraint_failure
 from nas_assistant.assistant._linear import linear_failure
+from nas_assistant.edits import Edit, get_operation
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
@@ -86,6 +87,23 @@ class Checker:
         return constraint_failure(built.graph, self.original.graph, self.constraints) or linear_failure(
             built.graph, self.original.graph
         )
+
+
+def idle_edit(edits: Sequence[Edit], before: ComputationalGraph, after: ComputationalGraph) -> Failure | None:
+    """What is wrong with a candidate in which an edit does not show, or None.
+
+    Args:
+        edits: What was changed.
+        before: The network before.
+        after: The candidate.
+    """
+    if len(after.weighted_nodes) > len(before.weighted_nodes):
+        return None
+    for edit in edits:
+        if get_operation(edit.operation).adds_layers:
+            message = f"{edit.describe()}: the network has no layer more by it"
+            return Failure(FailureKind.UNCHANGED, message, edit.line)
+    return None
 
 
 def seen_before(number: int) -> Failure:

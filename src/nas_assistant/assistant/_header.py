@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 MARK = "# NAS - Assist"
 _CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
@@ -69,6 +71,16 @@ def make_diff(before: str, after: str, name: str, header: Sequence[str]) -> str:
 def split_lines(text: str) -> list[str]:
     """The lines of a text as ``patch`` counts them; ``splitlines()`` would also break at form feeds."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
+
+
+def byte_order_mark(path: Path) -> str:
+    """What a file begins with where it has a byte order mark, which is no part of the text that is read."""
+    try:
+        with path.open("rb") as file:
+            marked = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return ""
+    return codecs.BOM_UTF8.decode() if marked else ""
 
 
 def _preamble(lines: Sequence[str]) -> int:

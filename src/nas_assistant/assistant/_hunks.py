@@ -7,10 +7,12 @@ import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 
 from nas_assistant.assistant._header import split_lines
 from nas_assistant.sources import syntax_tree
+
+_BEHIND = re.compile(r"\),\s*((?:\w+\.)*[A-Z]\w*)(?=\()")  # a layer behind another in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +93,19 @@ class Diff:
 
     def _paired(self, hunk: Hunk, old: Sequence[int], new: Sequence[int]) -> list[Hunk]:
         """The pieces of a hunk that begin in these lines, each with the one that is named like it."""
-        heads = _heads([self.old[line] for line in old], [self.new[line] for line in new])
+        sides = _heads([self.old[line] for line in old], [self.new[line] for line in new])
         cuts = {(0, 0)}
-        for _, first, last, start, end in _opcodes(*heads):
+        for _, first, last, start, end in _opcodes(*(list(chain(*side)) for side in sides)):
             cuts.add((last, end))
             if last - first == end - start:
                 cuts.update(zip(range(first, last), range(start, end), strict=True))
-        ends = (*old, hunk.end), (*new, hunk.new_end)
-        found = [
-            Hunk(ends[0][a], ends[0][b], ends[1][c], ends[1][d]) for (a, c), (b, d) in pairwise(sorted(cuts))
-        ]
+        # A line that names several layers stays in one piece with what became of them.
+        starts, new_starts = (
+            dict(zip(accumulate(map(len, side), initial=0), lines, strict=True))
+            for side, lines in zip(sides, ((*old, hunk.end), (*new, hunk.new_end)), strict=True)
+        )
+        whole = [(starts[a], new_starts[b]) for a, b in sorted(cuts) if a in starts and b in new_starts]
+        found = [Hunk(a, b, c, d) for (a, c), (b, d) in pairwise(whole)]
         return found if len(found) > 1 else []
 
     def smallest(self) -> list[Hunk]:
@@ -128,12 +133,18 @@ class Diff:
         return self.new[one] == self.new[other]
 
 
-def _heads(*sides: Sequence[str]) -> list[list[str]]:
-    """What lines name: the targets of assignments, and what is called, too, where a target comes again."""
+def _heads(*sides: Sequence[str]) -> list[list[list[str]]]:
+    """What each line names: the target of its assignment, and the layers behind the first.
+
+    What is called stands for the target where one comes again.
+    """
     targets = [[re.split(r"[=(]", line, maxsplit=1)[0].strip() for line in side] for side in sides]
-    if all(len(set(side)) == len(side) for side in targets):
-        return targets
-    return [[line.partition("(")[0].strip() for line in side] for side in sides]
+    if not all(len(set(side)) == len(side) for side in targets):
+        targets = [[line.partition("(")[0].strip() for line in side] for side in sides]
+    return [
+        [[name, *_BEHIND.findall(line)] for name, line in zip(names, lines, strict=True)]
+        for names, lines in zip(targets, sides, strict=True)
+    ]
 
 
 def _opcodes(before: Sequence[str], after: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:

@@ -24,6 +24,7 @@ from nas_assistant.assistant._options import DEFAULT_SEARCH, FAMILIARITY_MARGIN,
 from nas_assistant.assistant._own_data import with_own_data
 from nas_assistant.assistant._pool import SandboxPool, default_workers
 from nas_assistant.assistant._report import report_at_the_end
+from nas_assistant.assistant._resume import choose_run
 from nas_assistant.assistant._rounds import Progress
 from nas_assistant.assistant._run import (
     ORIGINAL,
@@ -31,11 +32,7 @@ from nas_assistant.assistant._run import (
     SOURCE,
     SOURCE_DIGEST,
     RunDirectory,
-    check_free,
     digest,
-    holds_run,
-    latest_run_path,
-    new_run_path,
     read_config,
 )
 from nas_assistant.assistant._sandbox import warm_sandbox
@@ -74,6 +71,7 @@ def improve(
     seed: int = 0,
     run_dir: str | Path | None = None,
     resume: bool = False,
+    explicit: Collection[str] = (),
     predictor: Predictor | None = None,
     checkpoint: str | Path | None = None,
     proposals_per_iteration: int = 8,
@@ -121,7 +119,10 @@ def improve(
             any by default.
         seed: Of every random choice: equal runs give equal results.
         run_dir: Folder of the run; ``nas-runs/<model>-<time>`` by default.
-        resume: Go on with the run in ``run_dir``, or with the newest one of this model.
+        resume: Go on with the run in ``run_dir``, or with the newest one of this model, whose options hold
+            where none are given here. More rounds may be, but not other limits on what is proposed.
+        explicit: Names of options that are given here although they are at their defaults; with ``gain``
+            among them, one that no network can reach is refused.
         predictor: The shipped one by default.
         checkpoint: A checkpoint folder to load the predictor from instead.
         proposals_per_iteration: Candidates a round.
@@ -182,7 +183,7 @@ def improve(
         max_seconds=max_seconds,
     )
     text = read_source(path)
-    folder, options, notes = _choose_run(path, text, options, run_dir, resume)
+    folder, options, notes = choose_run(path, text, options, run_dir, resume, explicit)
     deadline = None if options.max_seconds is None else began + options.max_seconds
     limits = Limits(options.max_tokens, options.max_usd, deadline)
     with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
@@ -193,6 +194,8 @@ def improve(
             given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, options, sandbox)
             checker, meter = _add_meter(checker, source, predictor, options, sandbox, folder)
+            if "gain" in explicit:
+                options.check_gain(predictor.predict(checker.original.graph).accuracy)
             with (
                 closing(RunDirectory(folder)) as run,
                 closing(SandboxPool(sandbox, options.workers or default_workers())) as pool,
@@ -213,30 +216,6 @@ def improve(
 
 def _listed(generator: BaseGenerator | Sequence[BaseGenerator]) -> list[BaseGenerator]:
     return [generator] if isinstance(generator, BaseGenerator) else list(generator)
-
-
-def _choose_run(
-    path: Path, text: str, options: Options, run_dir: str | Path | None, resume: bool
-) -> tuple[Path, Options, tuple[str, ...]]:
-    """The folder, the options that hold in it, and what to announce."""
-    folder = Path(run_dir) if run_dir is not None else None
-    if not resume:
-        folder = folder or new_run_path(path)
-        if holds_run(folder):
-            raise UserError(f"{folder}: holds a run already: give --resume to go on, or another --run-dir")
-        check_free(folder)
-        return folder, options, ()
-    folder = folder or latest_run_path(path)
-    if folder is None or not holds_run(folder):
-        check_free(place := folder or new_run_path(path))
-        return place, options, (f"{place}: no run to resume, a new one begins",)
-    config = read_config(folder)
-    if config is None or config.get(SOURCE_DIGEST) != digest(text):
-        raise UserError(
-            f"{path}: not the file that the run in {folder} began with: put it back, or start anew without "
-            "--resume"
-        )
-    return folder, Options.from_json(config.get("options")).resumed(options), ()
 
 
 def make_checker(path: Path, source: str, options: Options, sandbox: Sandbox) -> Checker:
@@ -287,7 +266,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
     config = read_config(run.path)
     if config is None:
         replace_json(run.path / ORIGINAL, original.graph.to_json())
-        replace_text(run.path / SOURCE, search.text)
+        replace_text(run.path / SOURCE, search.mark + search.text)
         run.write_config(_config(search, original))
         run.log("started", accuracy=search.original.prediction.accuracy, target=search.target)
     else:
@@ -375,7 +354,7 @@ def _result(search: Search, stopped: str, notes: tuple[str, ...]) -> Result:
         best_source=search.text,
         diff="",
         improved=improved,
-        explanation=search.ledger.explanation(best.number),
+        explanation=search.explanation(),
         prediction=best.prediction,
         original_prediction=original.prediction,
         gain_interval=interval if improved else (0.0, 0.0),

@@ -17,7 +17,7 @@ from nas_assistant.sources import Inspection, export_onnx, inspect_model, read_s
 
 if TYPE_CHECKING:
     from nas_assistant.predictors import Prediction, Predictor
-    from nas_assistant.relevance import Relevance
+    from nas_assistant.relevance import LayerRelevance, Relevance
     from nas_assistant.similarity import Outlook
 
 _SUFFIXES = (".json", ".dot", ".svg", ".onnx")
@@ -53,11 +53,18 @@ class ModelReport:
             "nodes": len(graph),
         } | ({"own_data": self.own_data.to_json()} if self.own_data is not None else {})
 
+    @property
+    def layers(self) -> tuple[LayerRelevance, ...]:
+        """The relevance of every layer, in the order in which they run; none where it was not asked for."""
+        from nas_assistant.relevance import in_forward_order
+
+        return in_forward_order(self.inspection.graph, self.relevance) if self.relevance is not None else ()
+
     def relevance_to_json(self) -> list[dict[str, Any]]:
         """The relevance of every layer as plain JSON data."""
         return [
             {"layer": layer.layer, "op": layer.op, "relevance": layer.weight, "line": layer.line}
-            for layer in self.relevance or ()
+            for layer in self.layers
         ]
 
 

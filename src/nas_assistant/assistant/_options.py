@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,6 +147,21 @@ class Options:
             return self.threshold
         return accuracy + (DEFAULT_GAIN if self.gain is None else self.gain)
 
+    def check_gain(self, accuracy: float) -> None:
+        """Refuse a gain that no network can reach.
+
+        Args:
+            accuracy: Predicted for the original.
+
+        Raises:
+            UserError: It leads to more than 1.
+        """
+        if self.gain is not None and self.target(accuracy) > 1:
+            raise UserError(
+                f"--gain {self.gain:g}: the model is predicted {accuracy:.4f}, and an accuracy is at most 1; "
+                f"ask for less than {1 - accuracy:.4f}, or for --threshold 1 to go on to the last round"
+            )
+
     @classmethod
     def of(cls, **given: Any) -> Options:
         """Options from what :func:`nas_assistant.assistant.improve` takes.
@@ -188,11 +204,12 @@ class Options:
         except (TypeError, ValueError) as error:
             raise UserError(f"the run was written by another version ({error})") from error
 
-    def resumed(self, given: Options) -> Options:
+    def resumed(self, given: Options, explicit: Collection[str] = ()) -> Options:
         """These options with those that a resumed run may change.
 
         Args:
             given: What the user says now; what is at its default is taken from the run.
+            explicit: Names of those that the user says even at their defaults.
 
         Raises:
             UserError: Another option differs from the run's.
@@ -204,7 +221,8 @@ class Options:
             if item.name == "generator_options":
                 changes[item.name] = self._resumed_generator(value)
                 continue
-            if value in (getattr(default, item.name), getattr(self, item.name)):
+            silent = value == getattr(default, item.name) and item.name not in explicit
+            if silent or value == getattr(self, item.name):
                 continue
             if item.name not in _CHANGEABLE:
                 option = _OPTIONS.get(item.name, item.name.replace("_", "-"))

@@ -13,9 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._bandit import choose_generator
-from nas_assistant.assistant._check import Checker, seen_before
+from nas_assistant.assistant._check import Checker, idle_edit, seen_before
 from nas_assistant.assistant._costs import Meter
-from nas_assistant.assistant._header import add_header, comment, gain_line, make_diff
+from nas_assistant.assistant._header import (
+    add_header,
+    byte_order_mark,
+    comment,
+    gain_line,
+    make_diff,
+)
 from nas_assistant.assistant._history import SAME_ACCURACY, Candidate, best_of
 from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
 from nas_assistant.assistant._notes import scope_notes, weight_notes
@@ -83,6 +89,7 @@ class Search:
         self.text, self.checker, self.predictor = text, checker, predictor
         self.generators = {generator.name: generator for generator in generators}
         self.options, self.run_directory, self._progress = options, run, progress
+        self.mark = byte_order_mark(checker.path)
         graph = checker.original.graph
         self.best = self.original = Best(0, source, graph, predictor.predict(graph))
         self.target = options.target(self.original.prediction.accuracy)
@@ -185,8 +192,14 @@ class Search:
 
     def shared(self) -> tuple[str, ...]:
         """What the best file changes beside the model that was asked for."""
-        original = self.checker.original
-        return shared_notes(self.original.source, self.best.source, self.checker.path, original.entry)
+        original, best = self.checker.original, self.best.source
+        return shared_notes(
+            self.original.source, best, self.checker.path, original.entry, self.original.graph
+        )
+
+    def explanation(self) -> tuple[str, ...]:
+        """What was changed between the user's file and the best one."""
+        return self.ledger.explanation(self.best.number, self.checker.path)
 
     def header(self) -> list[str]:
         """The comment lines that head the best file."""
@@ -201,7 +214,7 @@ class Search:
             *self._remarks,
             *self.shared(),
             *weight_notes(self.original.graph, self.best.graph),
-            *self.ledger.explanation(self.best.number),
+            *self.explanation(),
         ]
         return [
             gain_line(before.accuracy, after.accuracy),
@@ -210,8 +223,9 @@ class Search:
 
     def best_file(self) -> tuple[str, str]:
         """Text of the best file, and its diff to the user's, both headed by the gain."""
-        source, header = self.best.source, self.header()
-        return add_header(source, header), make_diff(self.text, source, self.checker.path.name, header)
+        source, header, mark = self.best.source, self.header(), self.mark
+        diff = make_diff(mark + self.text, mark + source, self.checker.path.name, header)
+        return add_header(source, header), diff
 
     def request(self, round_: Round) -> Request:
         """What the generator is asked for in a round."""
@@ -303,6 +317,8 @@ class Search:
         number, proposal = waiting.number, waiting.proposal
         reasons = tuple(_because(edit.describe(), edit.reason) for edit in proposal.edits)
         graph, failure = self.checker.judge(waiting.built.result(), self.ledger.seen)
+        if graph is not None and failure is None:
+            failure = idle_edit(proposal.edits, self.ledger.graph(round_.parent), graph)
         candidate = Candidate(
             number=number,
             iteration=round_.iteration,
@@ -352,7 +368,8 @@ class Search:
         self.ledger.add(candidate, source, graph, diff)
 
     def _write_best(self) -> None:
-        self.run_directory.write_best(*self.best_file())
+        source, diff = self.best_file()
+        self.run_directory.write_best(self.mark + source, diff)
 
     def report(
         self,

@@ -59,3 +59,9 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     if not shape or min(shape) < 1:
         raise UserError(f"--input-shape {text}: give positive numbers, channels first, such as 3,32,32")
     return shape
+
+
+def written(context: typer.Context) -> set[str]:
+    """Names of the parameters that the user wrote, also where that is what they are by default."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}

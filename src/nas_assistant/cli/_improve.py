@@ -18,6 +18,7 @@ from nas_assistant.cli._arguments import (
     Json,
     Model,
     parse_shape,
+    written,
 )
 from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._front import print_front
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 def improve(
+    context: typer.Context,
     model: Model,
     entry: Entry = None,
     data: Data = None,
@@ -206,7 +208,9 @@ def improve(
         _print_preview(preview(model, **options), as_json)
         return
     with _progress() as progress:
-        result = run_improve(model, run_dir=run_dir, resume=resume, progress=progress, **options)
+        result = run_improve(
+            model, run_dir=run_dir, resume=resume, explicit=written(context), progress=progress, **options
+        )
     print_notes(result.notes)
     if not as_json:
         _print_result(result)

@@ -51,7 +51,7 @@ def relevance(
         return
     assert report.relevance is not None
     if not source:
-        console().print(_layers(report.relevance.layers, model))
+        console().print(_layers(report.layers, model))
         return
     from nas_assistant.reports.run_report import source_relevance
     from nas_assistant.sources import read_source

@@ -10,13 +10,21 @@ import types
 from typing import TYPE_CHECKING
 
 from nas_assistant.relevance._layers import Layer, layers_of
-from nas_assistant.relevance._relevance import MaskingPredictor, relevance
+from nas_assistant.relevance._relevance import MaskingPredictor, in_forward_order, relevance
 from nas_assistant.relevance._types import LayerRelevance, Relevance
 
 if TYPE_CHECKING:
     from nas_assistant.graphs import ComputationalGraph
 
-__all__ = ["Layer", "LayerRelevance", "MaskingPredictor", "Relevance", "layers_of", "relevance"]
+__all__ = [
+    "Layer",
+    "LayerRelevance",
+    "MaskingPredictor",
+    "Relevance",
+    "in_forward_order",
+    "layers_of",
+    "relevance",
+]
 
 
 class _CallablePackage(types.ModuleType):

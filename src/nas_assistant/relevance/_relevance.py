@@ -54,3 +54,14 @@ def relevance(graph: ComputationalGraph, predictor: MaskingPredictor) -> Relevan
         ),
         baseline,
     )
+
+
+def in_forward_order(graph: ComputationalGraph, found: Relevance) -> tuple[LayerRelevance, ...]:
+    """The layers of a result in the order in which the forward pass first runs them, to be read by a person.
+
+    Args:
+        graph: The network.
+        found: Its relevance, as :func:`relevance` gives it.
+    """
+    first = [layer.nodes[0] for layer in layers_of(graph)]
+    return tuple(found.layers[index] for index in sorted(range(len(first)), key=first.__getitem__))
