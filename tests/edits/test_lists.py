@@ -48,6 +48,7 @@ def test_a_layer_is_taken_out_of_the_list_that_holds_it(torch_bench: Callable, b
         "layers += self.unit()[:3]",
         "block = self.unit(); layers += [block[0], block[1], block[2], block[-1]]",
         "for layer in self.unit(): layers.append(layer)",
+        "layers = nn.Sequential(*layers, *self.unit()); more = layers[:1]",
     ],
 )
 def test_a_list_whose_places_may_count_keeps_its_length(torch_bench: Callable, body: str) -> None:

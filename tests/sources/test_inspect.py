@@ -162,6 +162,23 @@ def test_inputs_that_are_packed_in_one_argument_are_told(
     assert "reads a part" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "with torch.no_grad():\n            x = (x, None)\n            x, y = x[0], x[1]",
+        "for _ in range(2):\n            x = (x, None)\n            y = x[1]\n            x = x[0]",
+        "if isinstance(x, dict):\n            x, y = x['image'], x['mask']",
+        "pick = lambda x: x[0] + x[1]",
+        "y = sum(x[0] * x[1] for x in [(1, 2)])",
+    ],
+)
+def test_what_else_has_the_inputs_name_for_a_while_is_no_input(
+    write: Callable[..., Path], sandbox: Sandbox, statement: str
+) -> None:
+    path = write(NET.replace("        return", f"        {statement}\n        return"))
+    assert inspect_model(path, sandbox=sandbox).output_shape == (10,)
+
+
 @pytest.mark.parametrize("statement", ["x = torch.relu(x); x[0], x[1]", "x[0]", "a, b = x.shape"])
 def test_what_takes_no_input_apart_is_no_matter_of_inputs(
     write: Callable[..., Path], sandbox: Sandbox, statement: str
@@ -419,6 +436,14 @@ def test_arguments_that_do_not_fit_are_told_with_those_that_there_are(
     error = refused(NET.replace("def __init__(self):", ARGUMENTS), entry=call)
     assert (error.failure.kind, error.failure.line) == ("import", 6)
     assert str(error) == f"model.py:6: {words}depth, *, classes=10, act=None"
+
+
+def test_an_argument_that_is_among_the_others_is_not_unknown(refused: Callable[..., ModelError]) -> None:
+    taken = "def __init__(self, depth, scale=torch.arange(40), **options):"
+    error = refused("import torch\n" + NET.replace("def __init__(self):", taken), entry="Net(width=3)")
+    assert str(error).endswith(
+        "Net: missing a required argument: 'depth'; Net takes: depth, scale=..., **options"
+    )
 
 
 def test_arguments_that_a_function_or_a_constructor_does_not_take(refused: Callable[..., ModelError]) -> None:

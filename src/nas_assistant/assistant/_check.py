@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas_assistant.assistant._constraints import constraint_failure
 from nas_assistant.assistant._linear import linear_failure
-from nas_assistant.edits import Edit, get_operation
+from nas_assistant.edits import Edit, get_operation, list_operations
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
@@ -89,21 +89,26 @@ class Checker:
         )
 
 
-def idle_edit(edits: Sequence[Edit], before: ComputationalGraph, after: ComputationalGraph) -> Failure | None:
+def idle_edit(
+    edits: Sequence[Edit], before: Callable[[], ComputationalGraph], after: ComputationalGraph
+) -> Failure | None:
     """What is wrong with a candidate in which an edit does not show, or None.
+
+    Where another edit takes away, nothing can be told.
 
     Args:
         edits: What was changed.
-        before: The network before.
+        before: Gives the network before.
         after: The candidate.
     """
-    if len(after.weighted_nodes) > len(before.weighted_nodes):
+    known = set(list_operations())
+    grown = [edit for edit in edits if edit.operation in known and get_operation(edit.operation).adds_layers]
+    if not grown or any(get_operation(edit.operation).grows < 0 for edit in edits if edit.operation in known):
         return None
-    for edit in edits:
-        if get_operation(edit.operation).adds_layers:
-            message = f"{edit.describe()}: the network has no layer more by it"
-            return Failure(FailureKind.UNCHANGED, message, edit.line)
-    return None
+    if len(after.weighted_nodes) > len(before().weighted_nodes):
+        return None
+    message = f"{grown[0].describe()}: the network has no layer more by it"
+    return Failure(FailureKind.UNCHANGED, message, grown[0].line)
 
 
 def seen_before(number: int) -> Failure:

@@ -11,6 +11,7 @@ from nas_assistant.edits import list_operations
 from nas_assistant.graphs import ComputationalGraph, Location
 from nas_assistant.relevance import layers_of
 
+_OTHERS = {"change_repeats", "scale_width"}  # of these, the label is no layer that is made on the line
 _PLACE = re.compile(r"line (\d+)")
 
 
@@ -26,7 +27,7 @@ class LayerNames:
         for place, names in places.items():
             self._lines[place.line].append(names)
         self._all = {name for names in places.values() for name in names}
-        operations = "|".join(re.escape(name.replace("_", " ")) for name in list_operations())
+        operations = "|".join(re.escape(name.replace("_", " ")) for name in {*list_operations()} - _OTHERS)
         self._told = re.compile(rf"((?:{operations}) )(\S+ )(?=\(line \d+\))")
 
     @classmethod
@@ -65,4 +66,5 @@ class LayerNames:
             return f"{name} "
         if len(here) > 1 and len({one for names in here for one in names}) > 1:
             return ""
-        return f"{name if name in here[0] else here[0][0]} "
+        inside = any(f"{name}.".startswith(f"{one}.") for one in here[0])
+        return f"{name if inside else here[0][0]} "

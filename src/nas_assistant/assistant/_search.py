@@ -318,7 +318,7 @@ class Search:
         reasons = tuple(_because(edit.describe(), edit.reason) for edit in proposal.edits)
         graph, failure = self.checker.judge(waiting.built.result(), self.ledger.seen)
         if graph is not None and failure is None:
-            failure = idle_edit(proposal.edits, self.ledger.graph(round_.parent), graph)
+            failure = idle_edit(proposal.edits, lambda: self.ledger.graph(round_.parent), graph)
         candidate = Candidate(
             number=number,
             iteration=round_.iteration,
@@ -364,7 +364,7 @@ class Search:
         return predicted, prediction
 
     def _keep(self, candidate: Candidate, source: str, graph: ComputationalGraph | None) -> None:
-        diff = make_diff(self.text, source, self.checker.path.name, ())
+        diff = make_diff(self.mark + self.text, self.mark + source, self.checker.path.name, ())
         self.ledger.add(candidate, source, graph, diff)
 
     def _write_best(self) -> None:

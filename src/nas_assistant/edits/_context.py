@@ -80,6 +80,7 @@ class EditContext:
         self.framework = "torch" if framework == "torch" else "keras"
         self.imports = Imports(self.tree, self.framework)
         self.kinds = KINDS[self.framework]
+        self.run_in_order: dict[str, bool] = {}  # lists of layers, by name, as far as was asked
 
     @property
     def torch(self) -> bool:

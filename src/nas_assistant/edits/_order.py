@@ -41,14 +41,16 @@ def is_sequential(context: EditContext, call: cst.Call) -> bool:
     return name.rpartition(".")[2] == "Sequential" and name not in context.imports.defined
 
 
-def runs_in_order(context: EditContext, name: str, through: frozenset[str] = frozenset()) -> bool:
-    """Whether a list of layers becomes a Sequential, or part of one, and is not indexed.
+def runs_in_order(context: EditContext, name: str) -> bool:
+    """Whether a list of layers becomes a Sequential, or part of one, and is not indexed."""
+    known = context.run_in_order
+    if name not in known:
+        known[name] = _runs(context, name, frozenset())
+    return known[name]
 
-    Args:
-        context: The source.
-        name: The list's name.
-        through: Names of lists and functions that lead to it.
-    """
+
+def _runs(context: EditContext, name: str, through: frozenset[str]) -> bool:
+    """The same of a list to which lists and functions of other names lead."""
     if not name or name in through or _subscripted(context, name):
         return False
     through |= {name}
@@ -63,14 +65,14 @@ def _joins(context: EditContext, value: cst.CSTNode, through: frozenset[str]) ->
     parent = context.tree.parents[value]
     if isinstance(parent, cst.AugAssign) and parent.value is value:
         added = isinstance(parent.operator, cst.AddAssign)
-        return added and runs_in_order(context, dotted(parent.target), through)
+        return added and _runs(context, dotted(parent.target), through)
     call = context.tree.parents.get(parent)
     if not isinstance(parent, cst.Arg) or not isinstance(call, cst.Call):
         return False
     if parent.star:
-        return parent.star == "*" and is_sequential(context, call)
+        return parent.star == "*" and is_sequential(context, call) and not _indexed(context, call)
     name, _, method = dotted(call.func).rpartition(".")
-    return method == "extend" and runs_in_order(context, name, through)
+    return method == "extend" and _runs(context, name, through)
 
 
 def _returning(context: EditContext, held: list[cst.CSTNode]) -> Iterator[str]:

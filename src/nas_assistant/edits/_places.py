@@ -338,8 +338,8 @@ def without_item(
     siblings = list(_siblings(context, item))
     position, stop = siblings.index(item), siblings.index(last or item) + 1
     start, end = tree.span(item)[0], tree.span(last or item)[1]
-    if stop - position == len(siblings):
-        return None
+    if stop - position == len(siblings) or (last is not None and b"#" in tree.data[start:end]):
+        return None  # nothing would be left, or a comment would go along
     if found := _COMMA_TO_LINE_END.match(tree.data, end):
         if tree.indentation(start) is not None:
             return _whole_lines(context, start, found.end())

@@ -22,8 +22,13 @@ from nas_assistant.errors import Failure, FailureKind, MissingExtraError, ModelE
 from nas_assistant.generators._base import LimitReached
 from nas_assistant.generators._prompts import one_line
 
-# Threads that spin while they wait take the machine from everything else: 30 tokens/s fall to 1.
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+# Threads that spin while they wait take the machine from everything else: 30 tokens/s fall to 1. Weights that
+# a repository has as pickles alone are not to be had from the hub's converter either.
+_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "0",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",
+}
 _SECRETS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _START_SECONDS = 600.0
 _FAREWELL_SECONDS = 2.0

@@ -20,7 +20,8 @@ Kind = Literal["class", "instance", "function"]
 _FACTORY_NAME = re.compile(r"^(build|make|create|get|define|construct)_?\w*(model|net|cnn|classifier)")
 _UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "requires_grad_"}
 _WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
-_NO_LIBRARY = {"torch", "keras", "tensorflow", "tf_keras", "typing_extensions", *sys.stdlib_module_names}
+_NO_LIBRARY = {"torch", "keras", "tensorflow", "tf_keras", "typing_extensions", "numpy", "sklearn", "gym",
+               "gymnasium", "pydantic", *sys.stdlib_module_names}  # fmt: skip
 _MAX_SIBLINGS = 30
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,31 @@ def _parts(function: Callable[..., Any], name: str) -> list[str]:
         if isinstance(statement, ast.Assign) and _is_name(statement.value, name):
             target = statement.targets[0]
             return [ast.unparse(one) for one in target.elts] if isinstance(target, ast.Tuple) else []
-        for node in ast.walk(statement):
-            match node:
-                case ast.Subscript(value, ast.Constant()) if _is_name(value, name):
-                    parts[ast.unparse(node)] = None
-        if any(_is_name(node, name, ast.Store) for node in ast.walk(statement)):
-            break  # from here on it is something else
+        again = any(_is_name(node, name, ast.Store) for node in ast.walk(statement))
+        if again and hasattr(statement, "body"):
+            break  # from somewhere in there on it is something else
+        parts |= dict.fromkeys(ast.unparse(node) for node in _subscripts(statement, name))
+        if again:
+            break
     return list(parts)
+
+
+def _subscripts(node: ast.AST, name: str) -> Iterator[ast.AST]:
+    """Where a name has a constant index or key, but not in what may have a name like that of its own."""
+    match node:
+        case (
+            ast.Lambda()
+            | ast.FunctionDef()
+            | ast.ListComp()
+            | ast.SetComp()
+            | ast.DictComp()
+            | ast.GeneratorExp()
+        ):
+            return
+        case ast.Subscript(value, ast.Constant()) if _is_name(value, name):
+            yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _subscripts(child, name)
 
 
 def _is_name(node: ast.AST, name: str, context: type[ast.expr_context] = ast.Load) -> bool:

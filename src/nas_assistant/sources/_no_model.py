@@ -29,7 +29,8 @@ def no_model(value: Any, job: dict[str, Any]) -> JobFailure:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(value, keras.layers.Layer):
         text += "; wrap the layer in a keras.Sequential or a keras.Model"
-    models = [one for one in find_entries(job["source"], path) if one.outermost and one.name != name]
+    others = [one for one in find_entries(job["source"], path) if one.name != name]
+    models = [one for one in others if one.outermost] or others
     if models:
         text += f"; the file's models: {listed(models)}"
     return JobFailure(FailureKind.IMPORT, text, line)

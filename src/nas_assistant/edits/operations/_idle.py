@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import libcst as cst
 
 from nas_assistant.edits._context import LayerCall
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._text import same
-from nas_assistant.graphs import Operation
+from nas_assistant.graphs import Node, Operation
 
 
 def is_idle(layer: LayerCall) -> bool:
@@ -19,8 +21,13 @@ def is_idle(layer: LayerCall) -> bool:
     if layer.kind.role != "pool" or not all(same(node) for node in layer.nodes):
         return False
     size = layer.arguments.get(layer.kind.parameters[0])
-    single = size is not None and literal(size.value) in (1, (1,), (1, 1), (1, 1, 1))
-    return single or all(node.kernel == (1, 1) for node in layer.nodes)
+    written = None if size is None else literal(size.value)
+    return written in (1, (1,), (1, 1), (1, 1, 1)) or (written is None and single_pixels(layer.nodes))
+
+
+def single_pixels(pools: Sequence[Node]) -> bool:
+    """Whether pools see one pixel at a time; of a volume, a graph keeps the last two axes alone."""
+    return all(pool.kernel == (1, 1) and len(pool.input_shape) < 4 for pool in pools)
 
 
 def written_rate(layer: LayerCall) -> float | None:

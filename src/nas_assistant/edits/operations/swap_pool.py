@@ -10,7 +10,7 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
-from nas_assistant.edits.operations._idle import is_idle
+from nas_assistant.edits.operations._idle import is_idle, single_pixels
 from nas_assistant.edits.operations._linear import keeps_apart
 from nas_assistant.graphs import Operation
 
@@ -34,7 +34,7 @@ class SwapPool(BaseEditOperation):
             if run and all(node.op in (Operation.MAX_POOL, Operation.AVG_POOL) for node in run):
                 calls.extend((call, run) for call in context.tree.calls.get(offset, []))
         for call, found in sorted(calls, key=lambda item: context.tree.span(item[0])):
-            if all(node.kernel == (1, 1) for node in found):
+            if single_pixels(found):
                 continue  # of one pixel, mean and maximum are the same
             old = dotted(call.func)
             new = _other(old)
