@@ -101,14 +101,15 @@ def idle_edit(
         before: Gives the network before.
         after: The candidate.
     """
-    known = set(list_operations())
-    grown = [edit for edit in edits if edit.operation in known and get_operation(edit.operation).adds_layers]
-    if not grown or any(get_operation(edit.operation).grows < 0 for edit in edits if edit.operation in known):
+    known = list_operations()
+    made = [(edit, get_operation(edit.operation)) for edit in edits if edit.operation in known]
+    grown = next((edit for edit, operation in made if operation.adds_layers), None)
+    if grown is None or any(operation.grows < 0 for _, operation in made):
         return None
     if len(after.weighted_nodes) > len(before().weighted_nodes):
         return None
-    message = f"{grown[0].describe()}: the network has no layer more by it"
-    return Failure(FailureKind.UNCHANGED, message, grown[0].line)
+    message = f"{grown.describe()}: the network has no layer more by it"
+    return Failure(FailureKind.UNCHANGED, message, grown.line)
 
 
 def seen_before(number: int) -> Failure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from nas_assistant.assistant._changes import changes_left
 from nas_assistant.assistant._history import Candidate
@@ -123,12 +122,12 @@ class Ledger:
         """What counts of a model's gain, 0 for one that was not predicted."""
         return (self.history[number - 1].trusted_gain or 0.0) if number else 0.0
 
-    def explanation(self, number: int, path: Path) -> tuple[str, ...]:
+    def explanation(self, number: int, names: LayerNames) -> tuple[str, ...]:
         """One line for each change between the user's file and a model, by the lines of the user's file.
 
         Args:
             number: Of the model.
-            path: Where the user's file stands.
+            names: Of the layers of the user's file.
         """
         steps: list[tuple[str, tuple[str, ...]]] = []
         best = self.source(number)
@@ -137,7 +136,7 @@ class Ledger:
             told = entry.explanation if entry.generator != SIMPLIFIED else ()
             steps.insert(0, (self.source(entry.parent), told))
             number = entry.parent
-        return changes_left(steps, best, LayerNames.of(self._original.graph, path))
+        return changes_left(steps, best, names)
 
     def attempts(self, round_: Round) -> tuple[Attempt, ...]:
         """The candidates of generators before a round, as its request tells of them."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from nas_assistant.assistant._bandit import choose_generator
@@ -23,6 +23,7 @@ from nas_assistant.assistant._header import (
     make_diff,
 )
 from nas_assistant.assistant._history import SAME_ACCURACY, Candidate, best_of
+from nas_assistant.assistant._layer_names import LayerNames
 from nas_assistant.assistant._ledger import SIMPLIFIED, Ledger
 from nas_assistant.assistant._notes import scope_notes, weight_notes
 from nas_assistant.assistant._options import Options
@@ -199,7 +200,11 @@ class Search:
 
     def explanation(self) -> tuple[str, ...]:
         """What was changed between the user's file and the best one."""
-        return self.ledger.explanation(self.best.number, self.checker.path)
+        return self.ledger.explanation(self.best.number, self._layer_names)
+
+    @cached_property
+    def _layer_names(self) -> LayerNames:
+        return LayerNames.of(self.original.graph, self.checker.path)
 
     def header(self) -> list[str]:
         """The comment lines that head the best file."""

@@ -34,8 +34,8 @@ def misfit(function: Callable[..., Any], call: EntryCall) -> str | None:
         signature.bind(*call.arguments, **call.keywords)
     except TypeError as error:
         anything = any(one.kind is one.VAR_KEYWORD for one in own)
-        wrong = next((name for name in call.keywords if name not in signature.parameters), None)
-        wrong = None if anything else wrong
+        unknown = () if anything else (name for name in call.keywords if name not in signature.parameters)
+        wrong = next(iter(unknown), None)
         text = f"{call.name}: {error};" if wrong is None else _unknown(call.name, wrong, signature)
         return f"{text} {call.name} takes: {str(signature)[1:-1] or 'nothing'}"
     return None
