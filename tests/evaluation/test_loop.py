@@ -10,6 +10,7 @@ import pytest
 import torch
 from assistant.helpers import make_predictor
 
+from nas_assistant.assistant import improve
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation import (
     LOOP_ROWS,
@@ -208,6 +209,23 @@ def test_a_generator_can_be_shown_other_scores(monkeypatch, tmp_path):
     true, negated, shuffled = shown.values()
     assert negated == [-weight for weight in true]
     assert shuffled != true and sorted(shuffled) == sorted(true)
+
+
+def test_a_row_without_trust_counts_the_whole_gain(monkeypatch, tmp_path):
+    margins = []
+
+    def watched(*arguments, **options):
+        margins.append(options.get("familiarity_margin"))
+        return improve(*arguments, **options)
+
+    monkeypatch.setattr("nas_assistant.assistant.improve", watched)
+    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
+    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
+    rows = [get_row("mutate"), get_row("mutate-no-trust")]
+    settings = LoopSettings(networks=1, iterations=1, proposals=1)
+    found = run_loop([population], rows, settings, make_predictor(), LoopRecords(tmp_path / "units.jsonl"))
+    # No familiarity can be lower than another by more than one.
+    assert margins == [None, 1.0] and [one["candidates"] for one in found] == [1, 1]
 
 
 def record(row, network, **values):

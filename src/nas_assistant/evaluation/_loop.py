@@ -244,6 +244,7 @@ def _improve(
                 seed=seed,
                 run_dir=Path(folder) / "run",
                 report=False,
+                **row.search,
             )
             return _of_result(result, population.truth, population.truth.of(network.encoding), generator)
         finally:

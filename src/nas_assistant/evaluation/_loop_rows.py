@@ -27,6 +27,8 @@ _CELL_OPERATIONS = {
 """Edits of a family's source that mostly stay in it; a state of a DARTS cell always has two branches."""
 
 _GUIDANCE = {"": "relevance", "-shuffled": "shuffled", "-uniform": "uniform"}
+_NO_TRUST = "mutate-no-trust"
+"""The whole predicted gain counts, whatever the familiarity, as in the thesis."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class LoopRow:
         options: What it is made with.
         in_cells: Draw only edits that mostly stay in the family.
         scores: The relevance that the generator is shown.
+        search: Arguments of :func:`~nas_assistant.assistant.improve` that differ from the default.
     """
 
     name: str
@@ -48,6 +51,7 @@ class LoopRow:
     options: dict[str, Any] = field(default_factory=dict)
     in_cells: bool = False
     scores: Scores = "true"
+    search: dict[str, Any] = field(default_factory=dict)
 
     def generator_options(self, family: str) -> dict[str, Any]:
         """What the generator is made with for a family."""
@@ -58,6 +62,7 @@ class LoopRow:
 LOOP_ROWS = (
     *(f"mutate{ending}" for ending in _GUIDANCE),
     *(f"cells{ending}" for ending in _GUIDANCE),
+    _NO_TRUST,
     "evolution",
     "random",
 )
@@ -76,6 +81,8 @@ def get_row(text: str) -> LoopRow:
     """
     if text == "evolution" or text == "random":
         return LoopRow(text, "evolution" if text == "evolution" else "random")
+    if text == _NO_TRUST:
+        return LoopRow(text, "generator", "mutate", search={"familiarity_margin": 1.0})
     for start in ("mutate", "cells"):
         for ending, guidance in _GUIDANCE.items():
             if text == start + ending:
