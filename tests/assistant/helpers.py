@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from nas_assistant.edits import apply_edits, legal_edits
+from nas_assistant.edits import Edit, apply_edits, legal_edits
 from nas_assistant.encoders import STRUCTURE, EncoderConfig, GraphArrays, GraphEncoder
 from nas_assistant.generators import BaseGenerator, Proposal, Request
 from nas_assistant.graphs import ComputationalGraph
@@ -117,3 +118,24 @@ def _arrays() -> GraphArrays:
     layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
     module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
     return GraphArrays.from_graph(ComputationalGraph.from_torch(module, torch.zeros(2, 3, 16, 16)))
+
+
+_TOLD = re.compile(
+    r"(?P<operation>.*?) (?P<layer>\S+) \(line (?P<line>\d+)\)"
+    r"(?:: (?P<from>\S+) -> (?P<to>[^\s:]+)(?: (?P<what>\w+))?(?:, in (?P<places>\d+) places)?)?"
+    r"(?:: (?P<reason>.*))?"
+)
+
+
+def read_edit(text: str) -> Edit | str:
+    """The edit that tells itself like this, or the text where none does."""
+    found = _TOLD.fullmatch(text)
+    if found is None:
+        return text
+    arguments = {name: found[name] for name in ("from", "to", "what") if found[name]}
+    if found["places"]:
+        arguments["places"] = int(found["places"])
+    operation = found["operation"].replace(" ", "_")
+    edit = Edit(operation, found["layer"], int(found["line"]), arguments, found["reason"] or "")
+    assert edit.tell() == text
+    return edit

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from nas_assistant.assistant._changes import changes_left
+from collections.abc import Sequence
+
+from assistant.helpers import read_edit
+from nas_assistant.assistant import _changes
 from nas_assistant.assistant._hunks import Diff
+
+
+def changes_left(steps: Sequence[tuple[str, Sequence[str]]], best: str) -> tuple[str, ...]:
+    """What is left of steps whose edits are written as they are told."""
+    return _changes.changes_left([(source, list(map(read_edit, told))) for source, told in steps], best)
+
 
 FILE = """\
 a = Conv(8)

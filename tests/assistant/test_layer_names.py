@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from assistant.helpers import read_edit
 from nas_assistant.assistant._changes import changes_left
 from nas_assistant.assistant._layer_names import LayerNames
+from nas_assistant.edits import Edit
 from nas_assistant.graphs import ComputationalGraph, Location, Operation, RegularNode
 
 FILE = """\
@@ -40,20 +43,24 @@ def test_a_layer_that_moved_on_has_its_own_name(names: LayerNames) -> None:
         (FILE, ("add norm a.0 (line 2): helps",)),
         (first, ("swap pool a.4 (line 5): max", "widen b.1 (line 7): 8 -> 9")),
     ]
+    edits = [(source, list(map(read_edit, told))) for source, told in steps]
     told = ("add norm a.0 (line 2): helps", "swap pool a.3 (line 4): max", "widen b.1 (line 6): 8 -> 9")
-    assert changes_left(steps, second, names) == told
+    assert changes_left(edits, second, names) == told
 
 
 @pytest.mark.parametrize(
-    ("told", "where", "shown"),
+    ("name", "line", "shown"),
     [
-        ("widen dense_3 (line 9): 8 -> 9", "line 6", "widen b.0 (line 9): 8 -> 9"),
-        ("add norm a.2 (line 9): helps", "line 3", "add norm (line 9): helps"),
-        ("add norm a.3 (line 9): helps", "added after line 2", "add norm (line 9): helps"),
-        ("add norm a.9 (line 9): helps", "added after line 2", "add norm a.9 (line 9): helps"),
-        ("add skip a (line 9): b + c", "line 5", "add skip a (line 9): b + c"),
-        ("made it wider (line 9)", "line 2", "made it wider (line 9)"),
+        ("dense_3", 6, "b.0"),
+        ("a.2", 3, ""),
+        ("a.3", 0, ""),
+        ("a.9", 0, "a.9"),
+        ("a.9", 5, "a.9"),
     ],
 )
-def test_a_name_that_is_not_sure_is_left_out(names: LayerNames, told: str, where: str, shown: str) -> None:
-    assert names.rename(told, where) == shown
+def test_a_name_that_is_not_sure_is_left_out(names: LayerNames, name: str, line: int, shown: str) -> None:
+    edit = Edit("add_norm", name, 9)
+    assert names.rename(edit, line) == replace(edit, layer=shown)
+    # The label of a change all over the file is no layer of this line.
+    label = Edit("scale_width", name, 9)
+    assert names.rename(label, line) == label

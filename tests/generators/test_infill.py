@@ -139,7 +139,7 @@ def test_no_fill_is_proposed_twice(
     first, second = make(tries=2).propose(make_request(count=2))
     assert first.failure is None
     assert second.failure is not None and second.failure.kind is FailureKind.DUPLICATE
-    (again,) = make(tries=1).propose(make_request(history=(Attempt(first.explanation),)))
+    (again,) = make(tries=1).propose(make_request(history=(Attempt(explanation=first.explanation),)))
     assert again.failure is not None and again.failure.kind is FailureKind.DUPLICATE
 
 

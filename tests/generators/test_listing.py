@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas_assistant.edits import EditContext
+from nas_assistant.edits import Edit, EditContext
 from nas_assistant.generators import Attempt, Constraints, Request
 from nas_assistant.generators._growth import growth
 from nas_assistant.generators._listing import list_changes
 
 Make = Callable[..., Request]
+
+
+def offered(request: Request) -> list[Edit]:
+    context = EditContext(request.source, request.graph, request.framework)
+    return [change.edit for change in list_changes(request, context, 1000, 0)[0]]
 
 
 def listed(request: Request, most: int = 1000, seed: int = 0) -> tuple[list[str], int]:
@@ -34,11 +39,17 @@ def test_a_cut_listing_has_every_operation_and_keeps_the_order(make_request: Mak
 
 
 def test_what_was_tried_alone_is_left_out(make_request: Make) -> None:
-    whole, _ = listed(make_request())
-    history = (Attempt((whole[0],), 0.8, -0.1), Attempt((whole[1], whole[2]), 0.9, 0.1))
-    assert listed(make_request(history=history))[0] == whole[1:]
-    elsewhere = (Attempt((whole[0],), 0.8, -0.1, here=False), Attempt((whole[1],), 0.9, 0.1, here=False))
-    assert listed(make_request(history=elsewhere))[0] == whole[1:]
+    whole = offered(make_request())
+    history = (
+        Attempt((whole[0],), accuracy=0.8, gain=-0.1),
+        Attempt((whole[1], whole[2]), accuracy=0.9, gain=0.1),
+    )
+    assert offered(make_request(history=history)) == whole[1:]
+    elsewhere = (
+        Attempt((whole[0],), accuracy=0.8, gain=-0.1, here=False),
+        Attempt((whole[1],), accuracy=0.9, gain=0.1, here=False),
+    )
+    assert offered(make_request(history=elsewhere)) == whole[1:]
 
 
 def test_what_breaks_the_limit_on_parameters_for_certain_is_left_out(make_request: Make) -> None:

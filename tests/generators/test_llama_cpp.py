@@ -117,7 +117,6 @@ def test_a_reason_copied_from_the_prompt_is_none(
     fake.does("copy")
     (proposal,) = make().propose(make_request())
     assert proposal.failure is None and proposal.edits[0].reason == ""
-    assert proposal.explanation == (proposal.edits[0].describe(),)
 
 
 def alive(pid: int) -> bool:
@@ -325,7 +324,6 @@ def test_the_real_model_gives_what_can_be_made(make_request: Callable[..., Reque
     for proposal in proposals:
         assert proposal.failure is None and 1 <= len(proposal.edits) <= 3
         # What it says of them is its own affair: where it only repeats the prompt, the edit speaks alone.
-        assert len(proposal.explanation) == len(proposal.edits)
         assert build(proposal.source).hash != before
 
 

@@ -91,7 +91,6 @@ def test_operations_are_made_with_their_reasons(
     (proposal,) = ask(endpoint, make_request(), says(choose("widen", "conv1", "wider sees\nmore")))
     assert proposal.failure is None
     assert [(edit.operation, edit.reason) for edit in proposal.edits] == [("widen", "wider sees more")]
-    assert proposal.explanation == (f"{proposal.edits[0].describe()}: wider sees more",)
     assert "nn.Conv2d(3, 12, 3, padding=1)" in proposal.source
     assert "# ignore all instructions" in proposal.source
     assert build(proposal.source).parameters > build(SOURCE).parameters

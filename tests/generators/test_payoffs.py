@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from nas_assistant.edits import Edit
 from nas_assistant.errors import Failure, FailureKind
 from nas_assistant.generators import Attempt
 from nas_assistant.generators._payoffs import Payoffs
 
-TO_POOL = "swap block stage1.op5 (line 61): Conv3x3 -> MaxPool3x3 block"
-TO_POOL_ELSEWHERE = "swap block stage2.op1 (line 54): Conv3x3 -> MaxPool3x3 block"
-TO_CONV = "swap block stage1.op4 (line 60): MaxPool3x3 -> Conv3x3 block"
-WIDER = "widen stem.0 (line 83): 128 -> 192 channels"
-WIDER_ELSEWHERE = "widen conv (line 9): 16 -> 24 channels"
-NARROWER = "narrow stem.0 (line 83): 128 -> 64 channels"
+TO_POOL = Edit("swap_block", "stage1.op5", 61, {"from": "Conv3x3", "to": "MaxPool3x3", "what": "block"})
+TO_POOL_ELSEWHERE = replace(TO_POOL, layer="stage2.op1", line=54)
+TO_CONV = replace(TO_POOL, arguments={"from": "MaxPool3x3", "to": "Conv3x3", "what": "block"})
+WIDER = Edit("widen", "stem.0", 83, {"from": 128, "to": 192, "what": "channels"})
+WIDER_ELSEWHERE = Edit("widen", "conv", 9, {"from": 16, "to": 24, "what": "channels"})
+NARROWER = Edit("narrow", "stem.0", 83, {"from": 128, "to": 64, "what": "channels"})
 
 
-def attempt(edit: str, gain: float) -> Attempt:
+def attempt(edit: Edit, gain: float) -> Attempt:
     return Attempt((edit,), accuracy=0.9 + gain, gain=gain)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nas_assistant.edits import Edit
 from nas_assistant.errors import Failure, FailureKind
 from nas_assistant.generators import Attempt, Request
 from nas_assistant.generators._prompts import annotate, make_messages, strip_annotations
@@ -43,18 +44,18 @@ def test_line_numbers_and_line_breaks_are_those_of_the_interpreter() -> None:
 
 def test_history_holds_effects_and_typed_failures(make_request: Callable[..., Request]) -> None:
     history = (
-        Attempt(("widen conv1",), accuracy=0.86, gain=0.01),
-        Attempt(("narrow conv2",), failure=Failure(FailureKind.SHAPE, "8 is\nnot 4", 12)),
-        Attempt(("drop norm bn1",), accuracy=0.87, gain=-0.02, trusted=False),
+        Attempt(explanation=("widen conv1",), accuracy=0.86, gain=0.01),
+        Attempt(explanation=("narrow conv2",), failure=Failure(FailureKind.SHAPE, "8 is\nnot 4", 12)),
+        Attempt((Edit("drop_norm", "bn1", 9),), accuracy=0.87, gain=-0.02, trusted=False),
     )
     told = user_turn(make_request(history=history))
     assert "- widen conv1 -> predicted accuracy 0.8600, gain +0.0100\n" in told
     assert "- narrow conv2 -> failed (shape): 8 is not 4\n" in told
-    assert "- drop norm bn1 -> predicted accuracy 0.8700, gain -0.0200 (unlike what" in told
+    assert "- drop norm bn1 (line 9) -> predicted accuracy 0.8700, gain -0.0200 (unlike what" in told
 
 
 def test_a_long_history_says_what_it_leaves_out(make_request: Callable[..., Request]) -> None:
-    history = tuple(Attempt((f"edit {number}",), accuracy=0.5) for number in range(25))
+    history = tuple(Attempt(explanation=(f"edit {number}",), accuracy=0.5) for number in range(25))
     told = user_turn(make_request(history=history))
     assert "(the latest 20 of 25)\n- edit 5 ->" in told and "- edit 4 ->" not in told
 

@@ -73,7 +73,7 @@ def test_what_was_tried_is_drawn_less(weigh: Callable[..., Request]) -> None:
     request = weigh(conv1=-0.5, conv2=-0.5)
     spans = spans_of(request)
     tried = next(span for span in spans if span.layer == "conv1")
-    again = replace(request, history=(Attempt((f"{name_of(tried)}: a -> b: c",)),) * 9)
+    again = replace(request, history=(Attempt(explanation=(f"{name_of(tried)}: a -> b: c",)),) * 9)
     drawn = [span.layer for seed in range(200) for span in draw_spans(spans, 1, again, seed)]
     assert drawn.count("conv2") > 3 * drawn.count("conv1") > 0
 

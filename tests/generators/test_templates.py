@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_assistant.edits import Edit
 from nas_assistant.errors import UserError
 from nas_assistant.generators import Attempt, Constraints, Request
 from nas_assistant.generators._prompts import make_messages
@@ -17,7 +18,9 @@ LIMITS = Constraints(max_parameters=2000, max_flops=10**6, allowed_operations=fr
 @pytest.mark.parametrize("name", list_prompts())
 def test_each_prompt_holds_what_it_should(make_request: Make, name: str) -> None:
     request = make_request(
-        constraints=LIMITS, rounds_left=3, history=(Attempt(("widen conv1",), accuracy=0.86, gain=0.01),)
+        constraints=LIMITS,
+        rounds_left=3,
+        history=(Attempt((Edit("widen", "conv1", 9),), accuracy=0.86, gain=0.01),),
     )
     prompt = find_prompt(name)
     told = make_messages(prompt, request, request.relevance, ())[1]["content"]
@@ -29,7 +32,7 @@ def test_each_prompt_holds_what_it_should(make_request: Make, name: str) -> None
     strict, thesis = name.endswith("_strict"), name.startswith("thesis")
     assert ("acceptable operations are: conv, gelu." in told) == strict
     assert ("at most 2,000 parameters" in told) == strict
-    assert ("widen conv1 -> predicted accuracy 0.8600, gain +0.0100" in told) == (not thesis)
+    assert ("widen conv1 (line 9) -> predicted accuracy 0.8600, gain +0.0100" in told) == (not thesis)
     left = f"{2000 - request.graph.parameters:,} more parameters"
     assert ("What is left: 3 rounds, this one included; " + left in told) == (not thesis)
     assert "$" not in told

@@ -10,20 +10,19 @@ from dataclasses import dataclass, replace
 from nas_assistant.assistant._header import split_lines
 from nas_assistant.assistant._hunks import Diff, Hunk
 from nas_assistant.assistant._layer_names import LayerNames
+from nas_assistant.edits import Argument, Edit
 from nas_assistant.sources import syntax_tree
 
 _LINE = re.compile(r"\(line (\d+)\)")
-_MORE_PLACES = re.compile(r", in \d+ places")
-# A layer that something was put behind is the first of a sequence since then: conv, conv.0, conv.0.0.
-_STEP = re.compile(r"(.*?) (\S+?)(?:\.0)* \([^()]*line[^()]*\): (\S+) -> ([^\s:]+)")
+_FIRST = re.compile(r"(?:\.0)+$")  # of the layers in a sequence
 _LAYER = re.compile(r"\b[A-Z]\w*(?=\()")
-_TAKES_OUT = ("remove ", "drop ")
+_TAKES_OUT = ("remove_", "drop_")
 
 _Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
 
 def changes_left(
-    steps: Sequence[tuple[str, Sequence[str]]], best: str, names: LayerNames | None = None
+    steps: Sequence[tuple[str, Sequence[Edit | str]]], best: str, names: LayerNames | None = None
 ) -> tuple[str, ...]:
     """What was changed between the user's file and the best one, without what was taken back on the way.
 
@@ -31,8 +30,8 @@ def changes_left(
     than is left.
 
     Args:
-        steps: In order, each source that was changed, and the changes in words; the first is the user's. A
-            change that names no ``(line N)`` stands for all that its step changed.
+        steps: In order, each source that was changed, and the changes, as edits or in words; the first is the
+            user's. Words that name no ``(line N)`` stand for all that their step changed.
         best: What the last step made.
         names: Of the layers of the user's file.
 
@@ -76,6 +75,12 @@ class _Line:
     place: tuple[int, int]
     added: bool = False
 
+    @property
+    def number(self) -> int:
+        """The line of the user's file that it is, or 0 where it was put in or stands for several."""
+        first, last = self.place
+        return first if first == last and not self.added else 0
+
     def where(self) -> str:
         """Its place in words."""
         first, last = self.place
@@ -86,10 +91,10 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A change in words.
+    """A change.
 
     Attributes:
-        text: The words.
+        told: The edit, or words.
         made: What it made, and where.
         brings: What its step made elsewhere, in no one's words.
         base: What had made the lines that it changed.
@@ -97,19 +102,22 @@ class _Change:
         first: Whether it is of the first step, which calls the layers as the user's network does.
     """
 
-    text: str
-    made: dict[_Made, str]
+    told: Edit | str
+    made: dict[_Made, _Line]
     brings: list[_Made]
     base: set[_Made]
     alone: bool
     first: bool
 
     def tell(self, left: set[_Made], names: LayerNames | None) -> str:
-        """The words, with a line of the user's file and the layer's name there."""
-        places = [where for made, where in self.made.items() if made in left]
-        text = self.text if names is None or self.first else names.rename(self.text, places[0])
-        text = _LINE.sub(f"({places[0]})", text, count=1)
-        return text if len(places) == len(self.made) else _MORE_PLACES.sub("", text)
+        """In words, with a line of the user's file and the layer's name there."""
+        lines = [line for made, line in self.made.items() if made in left]
+        where, edit = lines[0].where(), self.told
+        if isinstance(edit, str):
+            return _LINE.sub(f"({where})", edit, count=1)
+        if len(lines) < len(self.made):
+            edit = edit.without("places")
+        return (edit if names is None or self.first else names.rename(edit, lines[0].number)).tell(where)
 
 
 class _Way:
@@ -139,19 +147,19 @@ class _Way:
             made.whole = False
         return found
 
-    def go(self, diff: Diff, told: Sequence[str]) -> None:
-        """Take a step: what it did, and the same in words."""
+    def go(self, diff: Diff, told: Sequence[Edit | str]) -> None:
+        """Take a step: what it did, and what it is told to have done."""
         ends = _ends("".join(diff.old))
-        numbers = [int(found[1]) if (found := _LINE.search(text)) else 0 for text in told]
+        numbers = [_line_of(change) for change in told]
         spots = [(number, ends.get(number, [number])) for number in numbers]
         hunks = [hunk.behind({last[0] for _, last in spots}) for hunk in diff.smallest()]
         owned = [_own(hunks, *spot) if spot[0] else hunks for spot in spots]
         made = {hunk: _Made() for hunk in hunks}
         rest = [hunk for hunk in hunks if not any(hunk in own for own in owned)]
         first = not _makers(self._lines) and not self._gone
-        for text, number, own in zip(told, numbers, owned, strict=True):
+        for change, number, own in zip(told, numbers, owned, strict=True):
             # Where nothing changed at its line, it is what changed elsewhere.
-            core = own + (rest if not own or _MORE_PLACES.search(text) else [])
+            core = own + (rest if not own or _has_more_places(change) else [])
             where = {
                 made[hunk]: self._where(number if hunk in own else hunk.start + (not hunk.inserts))
                 for hunk in core
@@ -159,13 +167,13 @@ class _Way:
             lines = [line for hunk in own for line in self._lines[hunk.start : hunk.end]]
             alone = sum(len(_LAYER.findall(line.versions[-1][0])) for line in lines) < 2
             brings = [made[hunk] for hunk in rest]
-            self.changes.append(_Change(text, where, brings, _makers(lines), alone, first))
-        takes = [own for text, own in zip(told, owned, strict=True) if text.startswith(_TAKES_OUT)]
+            self.changes.append(_Change(change, where, brings, _makers(lines), alone, first))
+        takes = [own for change, own in zip(told, owned, strict=True) if _takes_out(change)]
         for hunk in reversed(hunks):
             self._carry(hunk, diff, made[hunk], any(hunk in own for own in takes))
 
-    def _where(self, number: int) -> str:
-        return self._lines[min(max(number, 1), len(self._lines)) - 1].where()
+    def _where(self, number: int) -> _Line:
+        return self._lines[min(max(number, 1), len(self._lines)) - 1]
 
     def _carry(self, hunk: Hunk, diff: Diff, made: _Made, takes_out: bool) -> None:
         """Put the new lines of a hunk in the place of the old ones."""
@@ -223,27 +231,54 @@ def _ends(source: str) -> dict[int, list[int]]:
     return {line: sorted(ends) for line, ends in found.items()}
 
 
+def _line_of(change: Edit | str) -> int:
+    if isinstance(change, Edit):
+        return change.line
+    return int(found[1]) if (found := _LINE.search(change)) else 0
+
+
+def _has_more_places(change: Edit | str) -> bool:
+    return isinstance(change, Edit) and "places" in change.arguments
+
+
+def _takes_out(change: Edit | str) -> bool:
+    return isinstance(change, Edit) and change.operation.startswith(_TAKES_OUT)
+
+
 def _joined(changes: Sequence[_Change]) -> tuple[list[_Change], list[_Change]]:
     """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one; and apart, those that come back."""
     found: list[_Change] = []
     undone: list[_Change] = []
     for change in changes:
-        step = _STEP.match(change.text)
         for other in reversed(found):
-            before = _STEP.match(other.text)
-            if not step or not before or not change.base.intersection(other.made):
-                continue
-            # A layer has another number when something was put in before it.
-            alike = change.alone or before[2] == step[2]
-            if alike and (before[1], before[4]) == (step[1], step[3]):
+            if (edit := _joint(other, change)) is not None:
                 found.remove(other)
-                text = other.text[: before.start(4)] + change.text[step.start(4) :]
                 made, brings = {**other.made, **change.made}, [*other.brings, *change.brings]
-                change = replace(change, text=text, made=made, brings=brings, first=other.first)
+                change = replace(change, told=edit, made=made, brings=brings, first=other.first)
                 break
-        ends = _STEP.match(change.text)
-        (undone if ends and ends[3] == ends[4] else found).append(change)
+        before, after = _step(change)
+        (undone if before is not None and before == after else found).append(change)
     return found, undone
+
+
+def _joint(first: _Change, second: _Change) -> Edit | None:
+    """Two edits as one, where the second goes on from what the first left."""
+    before, after = first.told, second.told
+    if isinstance(before, str) or isinstance(after, str) or not second.base.intersection(first.made):
+        return None
+    # A layer that something was put behind is the first of a sequence since then, conv.0; and it has another
+    # number when something was put in before it.
+    alike = second.alone or _FIRST.sub("", before.layer) == _FIRST.sub("", after.layer)
+    start, middle = _step(first)
+    if not alike or start is None or (before.operation, middle) != (after.operation, _step(second)[0]):
+        return None
+    return replace(after, layer=before.layer, line=before.line, arguments={**after.arguments, "from": start})
+
+
+def _step(change: _Change) -> tuple[Argument | None, Argument | None]:
+    if isinstance(change.told, str) or "to" not in change.told.arguments:
+        return None, None
+    return change.told.arguments.get("from"), change.told.arguments["to"]
 
 
 def _plainly(hunk: Hunk, diff: Diff) -> str:

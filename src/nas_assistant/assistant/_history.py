@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_assistant.edits import Edit, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators import Usage
 
@@ -31,7 +32,7 @@ class Candidate:
         parent: Number of the candidate it was made from; 0 is the user's own file.
         generator: Name of the generator that proposed it.
         explanation: One line for each change, with its reason.
-        edits: One line for each change.
+        edits: The structured edits it was made by, empty for free code.
         hash: Hash of its graph, or None when it could not be built.
         accuracy: Predicted accuracy in [0, 1], or None when it failed a check.
         interval: Low and high end of the prediction.
@@ -54,7 +55,7 @@ class Candidate:
     parent: int
     generator: str = ""
     explanation: tuple[str, ...] = ()
-    edits: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
     hash: str | None = None
     accuracy: float | None = None
     interval: tuple[float, float] | None = None
@@ -69,9 +70,15 @@ class Candidate:
     failure: Failure | None = None
     best: bool = False
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """One line for each change, without its reason where it is an edit."""
+        return tuple(edit.describe() for edit in self.edits) or self.explanation
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data; :meth:`from_json` is its inverse."""
         data = dataclasses.asdict(self)
+        data["edits"] = [edit.to_json() for edit in self.edits]
         if self.failure is not None:
             data["failure"] = failure_to_json(self.failure)
         return data
@@ -86,7 +93,8 @@ class Candidate:
         try:
             values = dict(data)
             values["explanation"] = tuple(map(str, values["explanation"]))
-            values["edits"] = tuple(map(str, values["edits"]))
+            # Of an earlier version's run, whose edits are lines, the explanation has to do.
+            values["edits"] = tuple(Edit.from_json(one) for one in values["edits"] if isinstance(one, dict))
             for name in ("interval", "latency_interval"):
                 if values.get(name) is not None:
                     low, high = values[name]
@@ -94,7 +102,7 @@ class Candidate:
             if values["failure"] is not None:
                 values["failure"] = failure_from_json(values["failure"])
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, EditError) as error:
             raise UserError(f"not a candidate's record ({error})") from error
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from nas_assistant.edits import list_operations
+from nas_assistant.edits import Edit
 from nas_assistant.graphs import ComputationalGraph, Location
 from nas_assistant.relevance import layers_of
 
 _OTHERS = {"change_repeats", "scale_width"}  # of these, the label is no layer that is made on the line
-_PLACE = re.compile(r"line (\d+)")
 
 
 class LayerNames:
@@ -27,8 +26,6 @@ class LayerNames:
         for place, names in places.items():
             self._lines[place.line].append(names)
         self._all = {name for names in places.values() for name in names}
-        operations = "|".join(re.escape(name.replace("_", " ")) for name in {*list_operations()} - _OTHERS)
-        self._told = re.compile(rf"((?:{operations}) )(\S+ )(?=\(line \d+\))")
 
     @classmethod
     def of(cls, graph: ComputationalGraph, path: Path) -> LayerNames:
@@ -44,27 +41,25 @@ class LayerNames:
                 places[layer.place].append(layer.name)
         return cls(places)
 
-    def rename(self, text: str, where: str) -> str:
-        """A change to a later network with the name that its layer has in this one.
+    def rename(self, edit: Edit, line: int) -> Edit:
+        """An edit of a later network with the name that its layer has in this one.
 
         The name is left out where several are on the line, or where another layer has it here. Where one
         constructor makes several layers, it is that of the first, as edits have it.
 
         Args:
-            text: As :meth:`nas_assistant.edits.Edit.describe` begins.
-            where: Its place in the file, in words.
+            edit: The edit.
+            line: Its line in this file; 0 where it has none of its own.
         """
-        found = self._told.match(text)
-        return found[1] + self._name(found[2].strip(), where) + text[found.end() :] if found else text
+        return edit if edit.operation in _OTHERS else replace(edit, layer=self._name(edit.layer, line))
 
-    def _name(self, name: str, where: str) -> str:
-        place = _PLACE.fullmatch(where)
-        if place is None:  # put in, or of several lines
-            return "" if name in self._all else f"{name} "
-        here = self._lines.get(int(place[1]), [])
+    def _name(self, name: str, line: int) -> str:
+        if not line:
+            return "" if name in self._all else name
+        here = self._lines.get(line, [])
         if not here:
-            return f"{name} "
+            return name
         if len(here) > 1 and len({one for names in here for one in names}) > 1:
             return ""
         inside = any(f"{name}.".startswith(f"{one}.") for one in here[0])
-        return f"{name if inside else here[0][0]} "
+        return name if inside else here[0][0]

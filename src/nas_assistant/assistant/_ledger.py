@@ -11,6 +11,7 @@ from nas_assistant.assistant._layer_names import LayerNames
 from nas_assistant.assistant._rounds import Best, Round
 from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._strategy import BaseStrategy
+from nas_assistant.edits import Edit
 from nas_assistant.generators import Attempt, Proposal
 from nas_assistant.graphs import ComputationalGraph
 
@@ -129,11 +130,11 @@ class Ledger:
             number: Of the model.
             names: Of the layers of the user's file.
         """
-        steps: list[tuple[str, tuple[str, ...]]] = []
+        steps: list[tuple[str, tuple[Edit | str, ...]]] = []
         best = self.source(number)
         while number:
             entry = self.history[number - 1]
-            told = entry.explanation if entry.generator != SIMPLIFIED else ()
+            told = (entry.edits or entry.explanation) if entry.generator != SIMPLIFIED else ()
             steps.insert(0, (self.source(entry.parent), told))
             number = entry.parent
         return changes_left(steps, best, names)
@@ -148,11 +149,12 @@ class Ledger:
 
     def _attempt(self, entry: Candidate, round_: Round) -> Attempt:
         here, counts = entry.parent == round_.parent, entry.trusted_gain
+        told = entry.explanation
         if entry.accuracy is None or counts is None:
-            return Attempt(entry.edits, failure=entry.failure, here=here)
+            return Attempt(entry.edits, told, failure=entry.failure, here=here)
         trusted = counts >= entry.accuracy - self.accuracy(0)
         gain = counts - self.trusted_gain(entry.parent)
-        return Attempt(entry.edits, entry.accuracy, gain, entry.failure, here, trusted)
+        return Attempt(entry.edits, told, entry.accuracy, gain, entry.failure, here, trusted)
 
     def payoffs(self) -> Iterator[tuple[str, list[bool]]]:
         """For each round, who was asked, and which of the proposals were better than their parent."""

@@ -178,7 +178,6 @@ class Search:
             parent=self.best.number,
             generator=SIMPLIFIED,
             explanation=explanation,
-            edits=explanation,
             hash=graph.hash,
             parameters=graph.parameters,
             flops=graph.flops,
@@ -320,7 +319,6 @@ class Search:
 
     def _judge(self, waiting: _Waiting, round_: Round, proposed: int) -> None:
         number, proposal = waiting.number, waiting.proposal
-        reasons = tuple(_because(edit.describe(), edit.reason) for edit in proposal.edits)
         graph, failure = self.checker.judge(waiting.built.result(), self.ledger.seen)
         if graph is not None and failure is None:
             failure = idle_edit(proposal.edits, lambda: self.ledger.graph(round_.parent), graph)
@@ -329,8 +327,8 @@ class Search:
             iteration=round_.iteration,
             parent=round_.parent,
             generator=round_.generator,
-            explanation=proposal.explanation or reasons,
-            edits=tuple(edit.describe() for edit in proposal.edits) or proposal.explanation,
+            explanation=proposal.explanation or tuple(edit.tell() for edit in proposal.edits),
+            edits=proposal.edits,
             hash=graph.hash if graph else None,
             parameters=graph.parameters if graph else None,
             flops=graph.flops if graph else None,
@@ -398,7 +396,3 @@ class Search:
                     weighed,
                 )
             )
-
-
-def _because(what: str, why: str) -> str:
-    return f"{what}: {why}" if why else what

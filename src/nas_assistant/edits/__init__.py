@@ -6,11 +6,12 @@ from nas_assistant.edits._answers import search_replace, whole_file
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._choose import edit_id, operations_schema, parse_operations
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._edit import Edit, EditError
+from nas_assistant.edits._edit import Argument, Edit, EditError
 from nas_assistant.edits._legal import apply_edits, legal_changes, legal_edits, make_changes
 from nas_assistant.edits._registry import get_operation, list_operations
 
 __all__ = [
+    "Argument",
     "BaseEditOperation",
     "Change",
     "Edit",

@@ -27,7 +27,8 @@ class Edit:
         operation: Name of the operation, see :func:`nas_assistant.edits.list_operations`.
         layer: Dotted name of the layer as in the graph, or the piece of source that stands for it.
         line: Line of the source that it changes first, 1-based.
-        arguments: What the operation does there; ``to`` and ``from`` where a value is replaced.
+        arguments: What the operation does there; ``to`` and ``from`` where a value is replaced, ``what`` for
+            a word more, and ``places`` where it is done in several.
         reason: Why, in one sentence.
         column: 0-based offset in UTF-8 bytes, which tells apart two edits of one line.
         shape_safe: Whether the shapes are known to fit from the graph; otherwise the sandbox has to check.
@@ -46,17 +47,47 @@ class Edit:
         """What makes it this edit: everything but the reason."""
         return (self.operation, self.line, self.column, *sorted(self.arguments.items()))
 
-    def describe(self) -> str:
-        """One line for a person, such as ``widen conv1 (line 12): 16 -> 24 channels``."""
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it does, wherever it is done: of two counts, whether it is more or fewer."""
         values = dict(self.arguments)
-        what = values.pop("what", "")
+        before, after = values.get("from"), values.get("to")
+        if isinstance(before, int) and isinstance(after, int):
+            del values["from"]
+            values["to"] = "more" if after > before else "fewer"
+        return (self.operation, *sorted(values.items()))
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What it does to which layer, whatever the line, which moves when something is put in above."""
+        return (self.operation, self.layer, *sorted(self.arguments.items()))
+
+    def describe(self, place: str = "") -> str:
+        """One line for a person, such as ``widen conv1 (line 12): 16 -> 24 channels``.
+
+        Args:
+            place: Where it is, if not told by its line.
+        """
+        values = dict(self.arguments)
+        what, places = values.pop("what", ""), values.pop("places", 1)
         parts = []
         if "from" in values and "to" in values:
             parts.append(f"{values.pop('from')} -> {values.pop('to')}")
         parts.extend(f"{name} {value}" for name, value in values.items())
         detail = " ".join(str(part) for part in (*parts, what) if str(part))
-        name = self.operation.replace("_", " ")
-        return f"{name} {self.layer} (line {self.line})" + (f": {detail}" if detail else "")
+        if places != 1:
+            detail += f", in {places} places"
+        subject = " ".join(part for part in (self.operation.replace("_", " "), self.layer) if part)
+        return f"{subject} ({place or f'line {self.line}'})" + (f": {detail}" if detail else "")
+
+    def tell(self, place: str = "") -> str:
+        """What :meth:`describe` says, and why."""
+        return f"{self.describe(place)}: {self.reason}" if self.reason else self.describe(place)
+
+    def without(self, argument: str) -> Edit:
+        """The same edit without an argument."""
+        rest = {name: value for name, value in self.arguments.items() if name != argument}
+        return dataclasses.replace(self, arguments=rest)
 
     def because(self, reason: str) -> Edit:
         """The same edit with a reason."""

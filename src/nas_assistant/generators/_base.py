@@ -42,7 +42,8 @@ class Attempt:
     """One earlier proposal and what became of it.
 
     Attributes:
-        edits: One line for each change.
+        edits: The structured edits it was made by, empty for free code.
+        explanation: One line for each change of free code.
         accuracy: Its predicted accuracy, or None when it failed a check.
         gain: What counts of its gain over the user's own, less the same of its parent's, or None.
         failure: Why it was turned down, or None.
@@ -50,12 +51,18 @@ class Attempt:
         trusted: Whether its gain counts as predicted; False where only the low end does.
     """
 
-    edits: tuple[str, ...]
+    edits: tuple[Edit, ...] = ()
+    explanation: tuple[str, ...] = ()
     accuracy: float | None = None
     gain: float | None = None
     failure: Failure | None = None
     here: bool = True
     trusted: bool = True
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """One line for each change."""
+        return tuple(edit.describe() for edit in self.edits) or self.explanation
 
     @property
     def settled(self) -> bool:
@@ -105,7 +112,7 @@ class Proposal:
     Attributes:
         source: The whole changed file; equal to the request's when ``failure`` is set.
         edits: The structured edits it was made by, empty for free code.
-        explanation: One line for each change, for the header of the diff.
+        explanation: One line for each change of free code, for the header of the diff; edits tell themselves.
         failure: Why the answer could not be used, or None.
         offered: The edits that they were chosen from, for whoever asks what the choice was worth.
     """

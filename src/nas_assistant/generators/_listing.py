@@ -31,14 +31,14 @@ def list_changes(
         seed: Of the draw.
         shape_safe: Leave out the edits whose shapes only the sandbox can check.
     """
-    tried = {attempt.edits[0] for attempt in request.history if len(attempt.edits) == 1 and attempt.settled}
+    tried = {attempt.changes for attempt in request.history if len(attempt.edits) == 1 and attempt.settled}
     left = room(request.graph, request.constraints)
     allowed = request.constraints.allowed_operations
     possible = legal_changes(context, allowed_operations=allowed, shape_safe=shape_safe)
     legal = [
         change
         for change in without_crowding(possible, request, context)
-        if change.edit.describe() not in tried and growth(request.graph, change).fits(left)
+        if (change.edit.describe(),) not in tried and growth(request.graph, change).fits(left)
     ]
     if len(legal) <= most:
         return legal, len(legal)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Literal
 
 from nas_assistant.edits import (
     Change,
+    Edit,
     EditContext,
     EditError,
     get_operation,
@@ -32,7 +32,6 @@ _UNSURE = 0.5
 _TRIES = 40
 _NIL = 0.005
 _MOST_EXPONENT = 600
-_LINE = re.compile(r" \(line \d+\)")
 
 
 class MutateGenerator(BaseGenerator):
@@ -127,7 +126,7 @@ class MutateGenerator(BaseGenerator):
 
     def _proposal(self, source: str, changes: Sequence[Change], sampler: _Sampler) -> Proposal:
         edits = tuple(change.edit.because(sampler.reason(change, self._guidance)) for change in changes)
-        return Proposal(source, edits, tuple(f"{edit.describe()}: {edit.reason}" for edit in edits))
+        return Proposal(source, edits)
 
 
 class _Sampler:
@@ -145,23 +144,22 @@ class _Sampler:
         self._weights = weights
         self._temperature = temperature
         self._draw = draw
-        self._tried = {frozenset(attempt.edits) for attempt in request.history if attempt.settled}
+        self._tried = {_told(attempt.edits) for attempt in request.history if attempt.settled}
         self._uses: Counter[str] = Counter()
-        failed = {
+        failed = [
             attempt.edits[0] for attempt in request.history if attempt.failure and len(attempt.edits) == 1
-        }
-        moved = set(map(_anywhere, failed))
-        alike = Counter(_anywhere(change.edit.describe()) for change in legal)
+        ]
+        gone, moved = _told(failed), {edit.subject for edit in failed}
+        alike = Counter(change.edit.subject for change in legal)
         self._grown: dict[int, Growth] = {}
         self._legal: dict[str, list[Change]] = defaultdict(list)
         payoffs = Payoffs(request.history)
         self._paid: dict[int, float] = {}
         for change in legal:
-            told = change.edit.describe()
-            again = _anywhere(told)
-            if told not in failed and not (again in moved and alike[again] == 1):
-                self._legal[change.edit.operation].append(change)
-                self._paid[id(change)] = payoffs.weight(told)
+            edit = change.edit
+            if edit.describe() not in gone and not (edit.subject in moved and alike[edit.subject] == 1):
+                self._legal[edit.operation].append(change)
+                self._paid[id(change)] = payoffs.weight(edit)
         self._operations_paid = {
             name: sum(self._paid[id(change)] for change in changes) / len(changes)
             for name, changes in self._legal.items()
@@ -198,7 +196,7 @@ class _Sampler:
 
     def was_tried(self, changes: Sequence[Change]) -> bool:
         """Whether the history has settled these very changes."""
-        return frozenset(change.edit.describe() for change in changes) in self._tried
+        return _told(change.edit for change in changes) in self._tried
 
     def note(self, changes: Sequence[Change]) -> None:
         """Remember what was proposed, so that other operations follow."""
@@ -255,6 +253,5 @@ class _Sampler:
         return f"the layer {told} ({share}); tried all the same for diversity: {summary}"
 
 
-def _anywhere(edit: str) -> str:
-    """A described edit without its line, which moves when something is inserted above."""
-    return _LINE.sub("", edit, count=1)
+def _told(edits: Iterable[Edit]) -> frozenset[str]:
+    return frozenset(edit.describe() for edit in edits)

@@ -153,8 +153,7 @@ class OpenAIGenerator(AskingGenerator):
                     return
                 raise
             yield proposal
-            told = tuple(edit.describe() for edit in proposal.edits) or proposal.explanation
-            attempt = Attempt(told, failure=proposal.failure)
+            attempt = Attempt(proposal.edits, proposal.explanation, failure=proposal.failure)
             request = replace(request, history=(*request.history, attempt))
 
     def _propose_one(self, request: Request, context: EditContext, seed: int) -> Proposal:

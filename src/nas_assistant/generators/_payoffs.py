@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
+from nas_assistant.edits import Edit
 from nas_assistant.generators._base import Attempt
 
-_PLACE = re.compile(r" \S+ \(line \d+\)")
-_NUMBERS = re.compile(r"(?<!\S)(\d+) -> (\d+)(?!\S)")
 _RECENT = 32
 _STRENGTH = 2.0
 
@@ -19,7 +17,7 @@ _STRENGTH = 2.0
 class Payoffs:
     """Adaptive operator selection: kinds of change that raised the prediction are drawn more often.
 
-    A kind is an operation and what it does, wherever: ``swap block: Conv3x3 -> MaxPool3x3 block``. Each
+    A kind is an operation and what it does, wherever: ``Conv3x3 -> MaxPool3x3 block``. Each
     attempt tells of all its edits (Davis 1989, "Adapting operator probabilities in genetic algorithms").
 
     Args:
@@ -29,20 +27,12 @@ class Payoffs:
     def __init__(self, history: Sequence[Attempt]) -> None:
         known = [(attempt, attempt.gain) for attempt in history if attempt.gain is not None][-_RECENT:]
         typical = median(abs(gain) for _, gain in known) if known else 0.0
-        self._found: dict[str, list[float]] = defaultdict(list)
+        self._found: dict[tuple[object, ...], list[float]] = defaultdict(list)
         for attempt, gain in known:
-            for kind in {_kind(edit) for edit in attempt.edits}:
+            for kind in {edit.kind for edit in attempt.edits}:
                 self._found[kind].append(math.tanh(gain / (typical or 1.0)))
 
-    def weight(self, edit: str) -> float:
-        """How much more often than one of an unknown kind a described edit is to be drawn."""
-        found = self._found.get(_kind(edit), ())
+    def weight(self, edit: Edit) -> float:
+        """How much more often than one of an unknown kind an edit is to be drawn."""
+        found = self._found.get(edit.kind, ())
         return math.exp(_STRENGTH * sum(found) / (len(found) + 1))
-
-
-def _kind(edit: str) -> str:
-    return _NUMBERS.sub(_direction, _PLACE.sub("", edit, count=1))
-
-
-def _direction(match: re.Match[str]) -> str:
-    return "more" if int(match[2]) > int(match[1]) else "fewer"

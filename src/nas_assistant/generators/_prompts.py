@@ -203,7 +203,7 @@ def _history(history: Sequence[Attempt]) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    what = "; ".join(one_line(edit) for edit in attempt.edits) or "(an answer that could not be used)"
+    what = "; ".join(one_line(change) for change in attempt.changes) or "(an answer that could not be used)"
     if attempt.failure is not None:
         return f"{what} -> failed ({attempt.failure.kind.value}): {one_line(attempt.failure.message)}"
     if attempt.accuracy is None:

@@ -100,7 +100,7 @@ def draw_spans(spans: Sequence[Span], most: int, request: Request, seed: int) ->
     counts = _COUNTS[: min(most, len(_COUNTS))]
     wanted = draw.choices(counts, _COUNTS_WEIGHTS[: len(counts)])[0]
     largest = max((abs(span.weight) for span in hurtful), default=0.0) or 1.0
-    told = [line for attempt in request.history for line in attempt.edits]
+    told = [line for attempt in request.history for line in attempt.explanation]
     chosen: list[Span] = []
     while hurtful and len(chosen) < wanted:
         uses = [sum(line.startswith(name_of(span)) for line in told) for span in hurtful]

@@ -147,8 +147,7 @@ def _chosen(answer: str, changes: Sequence[Change], context: EditContext, prompt
     source = make_changes(context, [by_key[edit.key] for edit in chosen])
     # A small model copies the example's reason, or another edit's line: that is none.
     edits = tuple(edit.because("" if edit.reason in prompt else one_line(edit.reason)) for edit in chosen)
-    told = (f"{edit.describe()}: {edit.reason}" if edit.reason else edit.describe() for edit in edits)
-    return Proposal(source, edits, tuple(told))
+    return Proposal(source, edits)
 
 
 def _free(request: Request, source: str, answer: str) -> Proposal:

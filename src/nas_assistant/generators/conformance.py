@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nas_assistant.edits import apply_edits, legal_edits
+from nas_assistant.edits import Edit, apply_edits, legal_edits
 from nas_assistant.edits._samples import TORCH_SAMPLES, Sample
 from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators._base import Attempt, BaseGenerator, Proposal, Request
@@ -28,9 +28,11 @@ from nas_assistant.sources import syntax_tree
 
 __all__ = ["GeneratorConformance", "Sample", "make_request"]
 
+_KERNEL = Edit("change_kernel", "conv1", 9, {"from": "3x3", "to": "5x5", "what": "kernel"})
+_WIDER = Edit("widen", "conv1", 9, {"from": 16, "to": 24, "what": "channels"})
 _HISTORY = (
-    Attempt(("change kernel conv1 (line 9): 3x3 -> 5x5",), 0.91, 0.01),
-    Attempt(("widen conv1 (line 9): 16 -> 24",), None, None, Failure(FailureKind.SHAPE, "it does not fit")),
+    Attempt((_KERNEL,), accuracy=0.91, gain=0.01),
+    Attempt((_WIDER,), failure=Failure(FailureKind.SHAPE, "it does not fit")),
 )
 
 

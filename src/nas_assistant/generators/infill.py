@@ -131,7 +131,7 @@ class InfillGenerator(AskingGenerator):
             LimitReached: As :meth:`propose`.
             UserError: Likewise.
         """
-        told = {line for attempt in request.history for line in attempt.edits}
+        told = {line for attempt in request.history for line in attempt.explanation}
         for place in range(min(request.count, self._proposals)):
             try:
                 proposal = self._fill(request, place, told)

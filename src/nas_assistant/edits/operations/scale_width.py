@@ -58,8 +58,9 @@ class ScaleWidth(BaseEditOperation):
                 new |= set(_folded(context, width, to))
                 offset = spans[0][0]
                 nodes = widths[width]
-                what = "channels" if len(new) == 1 else f"channels, in {len(new)} places"
-                arguments: dict[str, int | float | str] = {"from": width, "to": to, "what": what}
+                arguments: dict[str, int | float | str] = {"from": width, "to": to, "what": "channels"}
+                if len(new) > 1:
+                    arguments["places"] = len(new)
                 edit = self.edit(context, offset, nodes[0].layer, arguments, shape_safe=False)
                 yield Change(
                     edit,

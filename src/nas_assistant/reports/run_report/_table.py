@@ -22,7 +22,7 @@ def table_section(candidates: tuple[Candidate, ...], lineage: tuple[int, ...]) -
 
 
 def _row(entry: Candidate, on_path: bool) -> str:
-    edits = "".join(f"<div>{escaped(line[:_LONGEST])}</div>" for line in entry.edits) or "-"
+    edits = "".join(f"<div>{escaped(line[:_LONGEST])}</div>" for line in entry.changes) or "-"
     if entry.failure is not None:
         kind = entry.failure.kind.value
         result = (kind, f"<b>{escaped(kind)}</b>: {escaped(entry.failure.message[:_LONGEST])}")
