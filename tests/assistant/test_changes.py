@@ -129,7 +129,10 @@ def test_only_what_was_the_user_s_is_told_as_taken_out() -> None:
             ("remove layer n (line 3): norm", "drop d (line 9)"),
         ),
     )
-    assert _history(*told) == ("drop d (line 7)", "lines are added after line 2: ReLU")
+    assert _history(*told) == (
+        "drop d (line 7)",
+        "lines are added after line 2: ReLU (left of: insert block b (line 2))",
+    )
 
 
 def test_steps_go_on_where_the_layer_became_the_first_of_a_sequence() -> None:
@@ -217,13 +220,13 @@ def test_what_something_was_taken_out_of_is_told_plainly() -> None:
     first = _behind(NEST, 2, "GELU()", "Depthwise(8)", "Pointwise(8)")
     second = _with(first, ("    Pointwise(8),\n", ""))
     told = _nested((first, (insert,)), (second, ("remove layer block.3 (line 5): conv",)))
-    assert told == ("lines are added after line 2: GELU, Depthwise",)
+    assert told == (f"lines are added after line 2: GELU, Depthwise (left of: {insert})",)
     wrapped = _with(FILE, ("Pool()", "Seq(Pool(), Dropout())"))
     told = changes_left(
         [(FILE, ("add dropout b (line 2)",)), (wrapped, ("drop dropout b.1 (line 2)",))],
         _with(FILE, ("Pool()", "Seq(Pool())")),
     )
-    assert told == ("line 2 is changed: Pool -> Seq, Pool",)
+    assert told == ("line 2 is changed: Pool -> Seq, Pool (left of: add dropout b (line 2))",)
 
 
 def test_steps_of_a_layer_whose_number_shifts_are_one() -> None:
@@ -243,6 +246,24 @@ def test_a_layer_that_is_repeated_twice_is_told_twice() -> None:
     second = _behind(first, 7, "ReLU()", "Conv(16)")
     told = _nested((first, ("repeat layer block.3 (line 5)",)), (second, ("repeat layer block.5 (line 7)",)))
     assert told == ("repeat layer block.3 (line 5)", "repeat layer block.5 (added after line 5)")
+
+
+def test_steps_of_two_entries_of_a_list_are_two() -> None:
+    start = _with(FILE, ("Pool()", "Net([2, 4])"))
+    steps = (("[2, 4]", "[3, 4]"), ("[3, 4]", "[4, 4]"), ("[4, 4]", "[4, 5]"))
+    told = (
+        "change repeats depths[0] (line 2): 2 -> 3 repetitions",
+        "change repeats depths[0] (line 2): 3 -> 4 repetitions",
+        "change repeats depths[1] (line 2): 4 -> 5 repetitions",
+    )
+    sources = [start]
+    for step in steps:
+        sources.append(_with(sources[-1], step))
+    history = [(source, (line,)) for source, line in zip(sources, told, strict=False)]
+    assert changes_left(history, sources[-1]) == (
+        "change repeats depths[0] (line 2): 2 -> 4 repetitions",
+        told[2],
+    )
 
 
 def test_lines_changed_beside_each_other_keep_their_numbers() -> None:
@@ -300,3 +321,14 @@ def test_a_change_that_came_back_within_another_is_not_told_plainly() -> None:
     assert changes_left([(start, kernel[1]), (kernel[0], told)], best) == told[:1]
     plain = ("line 2 is changed: Conv -> Seq, Conv, ReLU",)
     assert changes_left([(start, kernel[1]), (kernel[0], told[1:])], best) == plain
+
+
+def test_what_slid_into_another_change_is_told_with_it() -> None:
+    block = "    Conv(8),\n    Norm(8),\n    ReLU(),\n"
+    best = _with(NEST, (block, block + block.replace("ReLU", "GELU") + "    Dropout(),\n"))
+    told = (
+        "add dropout block.2 (line 4): .1",
+        "insert block block.0 (line 2): conv",
+        "change activation block.2 (line 4): relu -> gelu",
+    )
+    assert changes_left([(NEST, told)], best) == told

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from nas_assistant.assistant._header import split_lines
 from nas_assistant.assistant._hunks import Diff, Hunk
-from nas_assistant.assistant._layer_names import LayerNames
+from nas_assistant.assistant._layer_names import LABELLED, LayerNames
 from nas_assistant.edits import Argument, Edit
 from nas_assistant.sources import syntax_tree
 
@@ -17,6 +17,7 @@ _LINE = re.compile(r"\(line (\d+)\)")
 _FIRST = re.compile(r"(?:\.0)+$")  # of the layers in a sequence
 _LAYER = re.compile(r"\b[A-Z]\w*(?=\()")
 _TAKES_OUT = ("remove_", "drop_")
+_PUTS_IN = ("insert_", "add_", "repeat_")
 
 _Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
@@ -26,8 +27,8 @@ def changes_left(
 ) -> tuple[str, ...]:
     """What was changed between the user's file and the best one, without what was taken back on the way.
 
-    A hunk of the diff is told in the words of the steps that made it, and plainly where they made more of it
-    than is left.
+    A hunk of the diff is told in the words of the steps that made it, and plainly, with these words behind,
+    where they made more of it than is left.
 
     Args:
         steps: In order, each source that was changed, and the changes, as edits or in words; the first is the
@@ -50,8 +51,12 @@ def changes_left(
     known = left.intersection(made for change in changes for made in (*change.made, *change.brings))
     # What came back is no news where another change tells of the same place.
     quiet = known.union(made for change in undone for made in change.made)
-    plain = (_plainly(hunk, diff) for hunk, makers in hunks if not makers & known or makers - quiet)
-    return (*(change.tell(left, names) for change in changes), *plain)
+    plain = [(hunk, makers) for hunk, makers in hunks if not makers & known or makers - quiet]
+    spoiled = [change for change in way.changes if not left.intersection(change.made)]
+    return (
+        *(change.tell(left, names) for change in changes),
+        *(_plainly(hunk, diff) + _remains(spoiled, makers, names) for hunk, makers in plain),
+    )
 
 
 @dataclass(eq=False, slots=True)
@@ -117,7 +122,12 @@ class _Change:
             return _LINE.sub(f"({where})", edit, count=1)
         if len(lines) < len(self.made):
             edit = edit.without("places")
-        return (edit if names is None or self.first else names.rename(edit, lines[0].number)).tell(where)
+        if names is not None and not self.first:
+            named = names.rename(edit, lines[0].number)
+            if edit.layer and not named.layer and self.base and not lines[0].added:
+                where = f"in what {where} became"  # perhaps no layer of the user's
+            edit = named
+        return edit.tell(where)
 
 
 class _Way:
@@ -156,6 +166,13 @@ class _Way:
         owned = [_own(hunks, *spot) if spot[0] else hunks for spot in spots]
         made = {hunk: _Made() for hunk in hunks}
         rest = [hunk for hunk in hunks if not any(hunk in own for own in owned)]
+        if not rest:  # a diff slides along lines that are alike, and joins what several changes put in
+            grown = [hunk for hunk in hunks if hunk.grows]
+            owned = [
+                own
+                or (sorted(grown, key=lambda hunk: abs(hunk.start - number))[:1] if _puts_in(change) else [])
+                for change, number, own in zip(told, numbers, owned, strict=True)
+            ]
         first = not _makers(self._lines) and not self._gone
         for change, number, own in zip(told, numbers, owned, strict=True):
             # Where nothing changed at its line, it is what changed elsewhere.
@@ -245,6 +262,10 @@ def _takes_out(change: Edit | str) -> bool:
     return isinstance(change, Edit) and change.operation.startswith(_TAKES_OUT)
 
 
+def _puts_in(change: Edit | str) -> bool:
+    return isinstance(change, Edit) and change.operation.startswith(_PUTS_IN)
+
+
 def _joined(changes: Sequence[_Change]) -> tuple[list[_Change], list[_Change]]:
     """Steps such as ``3 -> 5`` and ``5 -> 7`` at one place as one; and apart, those that come back."""
     found: list[_Change] = []
@@ -268,7 +289,9 @@ def _joint(first: _Change, second: _Change) -> Edit | None:
         return None
     # A layer that something was put behind is the first of a sequence since then, conv.0; and it has another
     # number when something was put in before it.
-    alike = second.alone or _FIRST.sub("", before.layer) == _FIRST.sub("", after.layer)
+    alike = _FIRST.sub("", before.layer) == _FIRST.sub("", after.layer) or (
+        second.alone and after.operation not in LABELLED
+    )
     start, middle = _step(first)
     if not alike or start is None or (before.operation, middle) != (after.operation, _step(second)[0]):
         return None
@@ -292,3 +315,10 @@ def _plainly(hunk: Hunk, diff: Diff) -> str:
     if before == after:
         return text
     return f"{text}: " + " -> ".join(side for side in (before, after) if side)
+
+
+def _remains(changes: Sequence[_Change], makers: set[_Made], names: LayerNames | None) -> str:
+    """What put in that of which some is left."""
+    made = [change for change in changes if makers.intersection(change.made) and not _takes_out(change.told)]
+    told = dict.fromkeys(change.tell(makers, names) for change in made)
+    return f" (left of: {'; '.join(told)})" if told else ""

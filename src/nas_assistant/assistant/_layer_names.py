@@ -11,7 +11,8 @@ from nas_assistant.edits import Edit
 from nas_assistant.graphs import ComputationalGraph, Location
 from nas_assistant.relevance import layers_of
 
-_OTHERS = {"change_repeats", "scale_width"}  # of these, the label is no layer that is made on the line
+LABELLED = ("change_repeats", "scale_width", "repeat_entry")
+"""Operations whose edits have a label in the place of a layer's name."""
 
 
 class LayerNames:
@@ -51,7 +52,7 @@ class LayerNames:
             edit: The edit.
             line: Its line in this file; 0 where it has none of its own.
         """
-        return edit if edit.operation in _OTHERS else replace(edit, layer=self._name(edit.layer, line))
+        return edit if edit.operation in LABELLED else replace(edit, layer=self._name(edit.layer, line))
 
     def _name(self, name: str, line: int) -> str:
         if not line:

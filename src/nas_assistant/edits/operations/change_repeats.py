@@ -19,7 +19,7 @@ _NAME = re.compile(
     r"num_?units?|block_config|stages?|n|reps?)$",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _MOST = 16
 
 
@@ -72,11 +72,13 @@ def _count_name(context: EditContext, node: cst.Integer) -> str:
     tree = context.tree
     holder: cst.CSTNode = node
     parent = tree.parents[node]
+    entry = ""
     if isinstance(parent, cst.Element) and isinstance(tree.parents[parent], cst.List | cst.Tuple):
         holder = tree.parents[parent]
         elements = getattr(holder, "elements", ())
         if not all(0 < (integer(item.value) or 0) <= _MOST for item in elements):
             return ""
+        entry = f"[{list(elements).index(parent)}]"
         parent = tree.parents[holder]
     if isinstance(parent, cst.Arg):
         call = tree.parents[parent]
@@ -89,15 +91,15 @@ def _count_name(context: EditContext, node: cst.Integer) -> str:
             names = parameter_names(context, call)
             position = list(call.args).index(parent)
             name = names[position] if position < len(names) else ""
-        return f"{dotted(call.func)}({name})" if _NAME.search(name) and context.builds(call) else ""
+        return f"{dotted(call.func)}({name}{entry})" if _NAME.search(name) and context.builds(call) else ""
     if isinstance(parent, cst.Param) and parent.default is holder:
-        return parent.name.value if _NAME.search(parent.name.value) else ""
+        return parent.name.value + entry if _NAME.search(parent.name.value) else ""
     if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
         name = dotted(parent.targets[0].target)
-        return name if _NAME.search(name.rpartition(".")[2]) else ""
+        return name + entry if _NAME.search(name.rpartition(".")[2]) else ""
     if isinstance(parent, cst.AnnAssign):
         name = dotted(parent.target)
-        return name if _NAME.search(name.rpartition(".")[2]) else ""
+        return name + entry if _NAME.search(name.rpartition(".")[2]) else ""
     return ""
 
 
