@@ -216,11 +216,14 @@ def test_what_was_taken_back_within_a_statement_is_not_told() -> None:
 
 
 def test_what_something_was_taken_out_of_is_told_plainly() -> None:
-    insert = "insert block block.0 (line 2): block separable behind it"
+    insert = "insert block block.0 (line 2)"
     first = _behind(NEST, 2, "GELU()", "Depthwise(8)", "Pointwise(8)")
     second = _with(first, ("    Pointwise(8),\n", ""))
     told = _nested((first, (insert,)), (second, ("remove layer block.3 (line 5): conv",)))
     assert told == (f"lines are added after line 2: GELU, Depthwise (left of: {insert})",)
+    why = f"{insert}: the layer helps"
+    told = _nested((first, (why,)), (second, ("remove layer block.3 (line 5): conv",)))
+    assert told == (f"lines are added after line 2: GELU, Depthwise (left of: {insert}): the layer helps",)
     wrapped = _with(FILE, ("Pool()", "Seq(Pool(), Dropout())"))
     told = changes_left(
         [(FILE, ("add dropout b (line 2)",)), (wrapped, ("drop dropout b.1 (line 2)",))],

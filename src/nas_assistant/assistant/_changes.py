@@ -318,7 +318,12 @@ def _plainly(hunk: Hunk, diff: Diff) -> str:
 
 
 def _remains(changes: Sequence[_Change], makers: set[_Made], names: LayerNames | None) -> str:
-    """What put in that of which some is left."""
-    made = [change for change in changes if makers.intersection(change.made) and not _takes_out(change.told)]
-    told = dict.fromkeys(change.tell(makers, names) for change in made)
-    return f" (left of: {'; '.join(told)})" if told else ""
+    """What put in that of which some is left, and why the first of them did."""
+    edits = [change for change in changes if makers.intersection(change.made) and not _takes_out(change.told)]
+    told, reason = list[str](), ""
+    for change in edits:
+        if isinstance(edit := change.told, Edit):
+            reason, change = reason or edit.reason, replace(change, told=edit.because(""))
+        told.append(change.tell(makers, names))
+    why = f": {reason}" if reason else ""
+    return f" (left of: {'; '.join(dict.fromkeys(told))}){why}" if told else ""
