@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from nas_assistant.assistant import Options, improve
-from nas_assistant.cli import app
+from nas_assistant.cli import app, main
 from nas_assistant.cli._improve import improve as command
 
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
@@ -42,9 +42,63 @@ def test_the_command_and_the_library_have_the_options_defaults(function: Callabl
     assert {name: parameters[name].default for name in shared} == {name: options[name] for name in shared}
 
 
-def test_usage_errors_are_exit_code_2(run: Callable[..., Any]) -> None:
-    for arguments in (("predict", "--nonsense"), ("nonsense",), ("predict",)):
-        assert run(*arguments).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("predict --nonsense", "no such option: --nonsense; see nas-assistant predict --help"),
+        ("--nonsense", "no such option: --nonsense; see nas-assistant --help"),
+        ("benchmark loop --zzz", "no such option: --zzz; see nas-assistant benchmark loop --help"),
+        ("nonsense", "no such command 'nonsense'; see nas-assistant --help"),
+        ("predict", "missing argument 'MODEL.py'; see nas-assistant predict --help"),
+    ],
+)
+def test_usage_errors_are_one_line(refused: Callable[..., str], arguments: str, told: str) -> None:
+    assert refused(*arguments.split()) == f"Error: {told}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", ""),
+        ("predict", "x.py", "--data", ""),
+        ("predict", "x.py", "--checkpoint="),
+        ("improve", "x.py", "--allow-ops", " "),
+    ],
+)
+def test_an_empty_value_is_bad_input(refused: Callable[..., str], arguments: tuple[str, ...]) -> None:
+    before = [name.rstrip("=") for name in arguments if name.strip()][-1]
+    assert refused(*arguments) == f"Error: the value after {before} is empty"
+
+
+def test_a_group_alone_shows_its_commands(run: Callable[..., Any]) -> None:
+    for arguments in ((), ("benchmark",)):
+        result = run(*arguments)
+        assert result.exit_code == 2 and "Commands" in result.output
+
+
+def test_ctrl_c_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas_assistant.assistant.report_model", interrupted)
+    monkeypatch.setattr("sys.argv", ["nas-assistant", "predict", "model.py"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130
+    assert capsys.readouterr() == ("", "Interrupted.\n")
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line() -> None:
+    code = (
+        "import sys; from nas_assistant.cli import main\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_help_does_not_load_a_framework() -> None:

@@ -159,8 +159,10 @@ SUBCLASSED_GOLDEN = [
     (
         ("add_norm", "conv2d", {}),
         [
+            "-from tensorflow.keras.layers import Conv2D, Dense, GlobalAveragePooling2D",
+            "+from tensorflow.keras.layers import Conv2D, Dense, GlobalAveragePooling2D, BatchNormalization",
             "-        self.conv = Conv2D(8, 3)",
-            "+        self.conv = tf.keras.Sequential([Conv2D(8, 3), tf.keras.layers.BatchNormalization()])",
+            "+        self.conv = tf.keras.Sequential([Conv2D(8, 3), BatchNormalization()])",
         ],
     ),
     (
@@ -207,8 +209,10 @@ def test_a_file_that_imports_both_packages_keeps_to_keras(keras_bench: Callable)
         "from tensorflow.keras.layers import", "import keras\nfrom keras.layers import"
     ).replace("tf.keras.Model", "keras.Model")
     assert keras_bench(source, entry="Net").edited("add_norm", "conv2d") == [
+        "-from keras.layers import Conv2D, Dense, GlobalAveragePooling2D",
+        "+from keras.layers import Conv2D, Dense, GlobalAveragePooling2D, BatchNormalization",
         "-        self.conv = Conv2D(8, 3)",
-        "+        self.conv = keras.Sequential([Conv2D(8, 3), keras.layers.BatchNormalization()])",
+        "+        self.conv = keras.Sequential([Conv2D(8, 3), BatchNormalization()])",
     ]
 
 
@@ -223,6 +227,26 @@ def test_a_new_layer_starts_its_weights_as_the_one_before(keras_bench: Callable)
     )
     # A separable convolution names its kernels otherwise.
     assert "kernel_" not in bench.edited("insert_block", "conv2d_1", block="separable")[0]
+
+
+def test_new_layers_are_set_up_as_the_file_s_own(keras_bench: Callable) -> None:
+    norm = "momentum=MOMENTUM, epsilon=1e-5"
+    source = FUNCTIONAL.replace("BatchNormalization()", f'BatchNormalization({norm}, name="n")')
+    source = source.replace("ReLU()", 'LeakyReLU(negative_slope=0.1, name="a")')
+    source = source.replace("inputs = Input", "MOMENTUM = 0.9\ninputs = Input")
+    lines = keras_bench(source).edited("insert_block", "conv2d_1", block="conv-bn")
+    assert lines[0] == f"+x = BatchNormalization({norm})(x)"
+    assert lines[1] == "+x = LeakyReLU(negative_slope=0.1)(x)"
+    local = source.replace("MOMENTUM = 0.9", "for MOMENTUM in (0.9,):\n    pass")
+    lines = keras_bench(local).edited("insert_block", "conv2d_1", block="conv-bn")
+    assert lines[0] == "+x = BatchNormalization(epsilon=1e-5)(x)"
+    dense = FUNCTIONAL.replace("Dense(units=32, activation='relu')", "Dense(units=32, activation='elu')")
+    assert keras_bench(dense).edited("insert_block", "dense") == ["+x = Dense(32, activation='elu')(x)"]
+    functions = SUBCLASSED.replace("relu(", "elu(")
+    lines = keras_bench(functions, entry="Net", shape=(3, 32, 32)).edited(
+        "insert_block", "conv2d", block="conv-bn"
+    )
+    assert any('Activation("elu")' in line for line in lines)
 
 
 def test_a_layer_without_its_norm_gets_its_bias_back(keras_bench: Callable) -> None:

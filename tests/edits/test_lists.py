@@ -54,3 +54,46 @@ def test_a_layer_is_taken_out_of_the_list_that_holds_it(torch_bench: Callable, b
 def test_a_list_whose_places_may_count_keeps_its_length(torch_bench: Callable, body: str) -> None:
     lines = torch_bench(LAYERS.replace("BODY", body)).edited("drop_dropout", "body.3")
     assert len(lines) == 2 and lines[1] == lines[0].replace("Dropout(0.2)", "Identity()").replace("-", "+", 1)
+
+
+STAGES = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    widths = [8, 16]
+
+    def __init__(self):
+        super().__init__()
+        self.body, width = nn.Sequential(), 3
+        LOOP
+            self.body.add_module(NAME, nn.Sequential(nn.Conv2d(width, f, 3), nn.ReLU()))
+            width = f
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    "loop", ["for i, f in enumerate([8, 16]):", "for i, f in enumerate(self.widths, 1):"]
+)
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ('"stage%d" % f', True),
+        ('f"stage{f}"', True),
+        ('"stage{}".format(f)', True),
+        ('"stage" + str(f)', True),
+        ('f"stage{i}"', False),
+    ],
+)
+def test_no_entry_is_doubled_that_names_a_layer(
+    torch_bench: Callable, loop: str, name: str, own: bool
+) -> None:
+    source = STAGES.replace("LOOP", loop).replace("NAME", name)
+    if "self.widths" not in loop:
+        source = source.replace("    widths = [8, 16]\n", "")
+    found = [edit for edit in torch_bench(source).edits if edit.operation == "repeat_entry"]
+    assert bool(found) is not own

@@ -178,3 +178,28 @@ def test_no_space_is_left_at_the_end_of_a_line(torch_bench: Callable) -> None:
     )
     lines = torch_bench(source).edited("drop_dropout", "features.5")
     assert lines[1].endswith("nn.BatchNorm2d(16),")
+
+
+SHARED = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1)); self.b = nn.BatchNorm2d(8)
+        self.last = nn.Conv2d(8, 8, 3, padding=1); self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.b(self.a(x)); x = self.last(x)
+        return self.head(x.relu().mean((2, 3)))
+"""
+
+
+def test_statements_that_share_a_line_keep_it(torch_bench: Callable) -> None:
+    bench = torch_bench(SHARED)
+    assert {"widen", "change_kernel", "change_activation", "drop_norm"} <= {
+        edit.operation for edit in bench.edits
+    }
+    for edit in bench.edits:
+        assert bench.apply(edit).count("\n") == SHARED.count("\n"), edit.describe()

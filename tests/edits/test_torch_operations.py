@@ -388,7 +388,7 @@ def test_an_indexed_container_keeps_its_positions(torch_bench: Callable) -> None
     assert lines == ["-            nn.BatchNorm2d(16),", "+            nn.Identity(),"]
 
 
-def test_an_import_is_added_where_none_names_the_class(torch_bench: Callable) -> None:
+def test_a_class_that_no_import_names_is_imported_like_the_others(torch_bench: Callable) -> None:
     source = """\
 from torch.nn import Conv2d, Module, Sequential
 from torch import relu
@@ -404,10 +404,41 @@ class Net(Module):
 """
     lines = torch_bench(source).edited("add_norm", "body.0")
     assert lines == [
-        "+from torch import nn",
+        "-from torch.nn import Conv2d, Module, Sequential",
+        "+from torch.nn import Conv2d, Module, Sequential, BatchNorm2d",
         "-        self.body = Sequential(Conv2d(3, 8, 3), Conv2d(8, 4, 3))",
-        "+        self.body = Sequential(Conv2d(3, 8, 3), nn.BatchNorm2d(8), Conv2d(8, 4, 3))",
+        "+        self.body = Sequential(Conv2d(3, 8, 3), BatchNorm2d(8), Conv2d(8, 4, 3))",
     ]
+    lines_each = source.replace(
+        "Conv2d, Module, Sequential\n", "(\n    Conv2d,\n    Module,\n    Sequential as Sequential,\n)\n", 1
+    )
+    assert torch_bench(lines_each).edited("add_norm", "body.0")[0] == "+    BatchNorm2d,"
+    long = source.replace("import Conv2d,", "import " + "Conv1d, " * 8 + "Conv2d,", 1)
+    assert torch_bench(long).edited("add_norm", "body.0")[0] == "+from torch.nn import BatchNorm2d"
+    own = source + "\n\nclass BatchNorm2d:\n    pass\n"
+    assert torch_bench(own).edited("add_norm", "body.0")[0] == "+from torch import nn"
+
+
+def test_new_layers_are_set_up_as_the_file_s_own(torch_bench: Callable) -> None:
+    source = """\
+from torch import nn
+from torch.nn import functional as F
+
+EPS = 1e-3
+
+
+class Net(nn.Module):
+    def __init__(self, momentum=0.2):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8, EPS, momentum)
+        self.last = nn.Conv2d(8, 8, 3)
+
+    def forward(self, x):
+        return F.elu(self.last(F.elu(self.norm(self.first(x))))).mean((2, 3))
+"""
+    lines = torch_bench(source).edited("insert_block", "last", block="conv-bn")
+    assert "+            nn.ELU()," in lines and "+            nn.BatchNorm2d(8, eps=EPS)," in lines
 
 
 def test_columns_count_bytes(torch_bench: Callable) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from nas_assistant.edits import EditError
 from nas_assistant.graphs import Operation
 
 from .bench import choose
@@ -166,6 +167,112 @@ def test_a_layer_without_its_norm_gets_its_bias_back(torch_bench: Callable) -> N
         "-        self.norm = nn.BatchNorm2d(8)",
         "+        self.conv = nn.Conv2d(3, 8, 3)",
         "+        self.norm = nn.Identity()",
+    ]
+
+
+PAIRS = """\
+from collections import OrderedDict
+
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(OrderedDict([
+            ("conv", nn.Conv2d(3, 8, 3, padding=1, bias=False)),
+            ("norm", nn.BatchNorm2d(8)),
+            ("relu", nn.ReLU()),
+            ("other", nn.BatchNorm2d(8)),
+        ]))
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.features(x).mean((2, 3)))
+"""
+
+
+def test_a_named_entry_goes_whole_where_nothing_reads_its_name(torch_bench: Callable) -> None:
+    first = [
+        '-            ("conv", nn.Conv2d(3, 8, 3, padding=1, bias=False)),',
+        '-            ("norm", nn.BatchNorm2d(8)),',
+        '+            ("conv", nn.Conv2d(3, 8, 3, padding=1)),',
+    ]
+    assert torch_bench(PAIRS).edited("drop_norm", "features.norm") == first
+    for read in ("self.features.norm(x)", 'getattr(self.features, "norm")(x)'):
+        named = torch_bench(
+            PAIRS.replace(
+                "    def forward", f"    def other(self, x):\n        return {read}\n\n    def forward"
+            )
+        )
+        assert '+            ("norm", nn.Identity()),' in named.edited("drop_norm", "features.norm")
+
+
+def test_the_bias_comes_back_from_behind_an_activation(torch_bench: Callable) -> None:
+    late = PAIRS.replace('            ("norm", nn.BatchNorm2d(8)),\n', "")
+    late = late.replace(
+        "nn.BatchNorm2d(8)),\n", 'nn.BatchNorm2d(8)),\n            ("last", nn.BatchNorm2d(8)),\n'
+    )
+    assert torch_bench(late).edited("drop_norm", "features.other")[0].startswith('-            ("conv"')
+
+
+def test_what_counts_on_a_norm_does_not_go_with_its_end(torch_bench: Callable) -> None:
+    bench = torch_bench(
+        PAIRS.replace("3, 8, 3, padding=1, bias=False", "3, 3, 3, padding=1, bias=False")
+        .replace("BatchNorm2d(8)", "BatchNorm2d(3)")
+        .replace("nn.Linear(8", "nn.Linear(3")
+    )
+    drop = choose(bench.edits, "drop_norm", "features.norm")
+    for edit in (
+        choose(bench.edits, "insert_block", "features.conv", block="conv-bn"),
+        choose(bench.edits, "repeat_layer", "features.conv"),
+    ):
+        with pytest.raises(EditError, match="does not go together"):
+            bench.apply(drop, edit)
+
+
+def test_a_block_before_an_activation_and_its_norm_keeps_its_bias(torch_bench: Callable) -> None:
+    late = PAIRS.replace('            ("norm", nn.BatchNorm2d(8)),\n', "")
+    for block, kernel in (("conv-bn", 3), ("separable", 1)):
+        lines = torch_bench(late).edited("insert_block", "features.conv", block=block)
+        made = [line for line in lines if "nn.Conv2d(8, 8" in line]
+        assert f"kernel_size={kernel}" in made[-1] and "bias=False" not in made[-1]
+
+
+LATE_NORM = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(6)
+        self.head = nn.Linear(6, 10)
+
+    def forward(self, x):
+        x = torch.cat([self.conv(x), x], 1)
+        return self.head(self.norm(x).relu().mean((2, 3)))
+"""
+
+
+def test_no_convolution_is_left_without_norm_and_bias_before_a_new_activation(torch_bench: Callable) -> None:
+    bench = torch_bench(LATE_NORM)
+    assert bench.edited("insert_block", "conv", block="conv-bn")[1:] == [
+        "+        self.conv = nn.Sequential(",
+        "+            nn.Conv2d(3, 3, 3, padding=1, bias=False),",
+        "+            nn.BatchNorm2d(3),",
+        "+            nn.ReLU(),",
+        "+            nn.Conv2d(3, 3, kernel_size=3, padding=1, bias=False),",
+        "+        )",
+    ]
+    assert bench.edited("repeat_layer", "conv")[1:] == [
+        "+        self.conv = nn.Sequential(",
+        "+            nn.Conv2d(3, 3, 3, padding=1),",
+        "+            nn.ReLU(),",
+        "+            nn.Conv2d(3, 3, 3, padding=1, bias=False),",
+        "+        )",
     ]
 
 

@@ -252,15 +252,52 @@ def test_channels_first_layers_are_read_as_they_are():
     inputs = keras.Input((8, 8, 3))
     x = layers.Permute((3, 1, 2))(inputs)
     model = keras.Model(inputs, layers.Conv2D(4, 3, strides=2, data_format="channels_first")(x))
-    assert read_keras(model).nodes[2].output_shape == (4, 3, 3)
-
-
-def test_frozen_layers_have_no_trainable_parameters():
-    model = vgg()
-    model.layers[1].trainable = False
     graph = read_keras(model)
-    assert graph.nodes[1].parameters == 0
-    assert graph.parameters == count(model)
+    assert (graph.input_shape, graph.nodes[2].output_shape) == ((3, 8, 8), (4, 3, 3))
+
+
+def test_an_input_has_its_channels_where_the_layers_have_them():
+    model = keras.Sequential([layers.Conv2D(4, 3, data_format="channels_first")])
+    graph = read_keras(model, (3, 8, 10))
+    assert [node.output_shape for node in graph.nodes[:2]] == [(3, 8, 10), (4, 6, 8)]
+
+
+class Scaled(layers.Layer):
+    def build(self, shape):
+        self.scale, self.offset = self.add_weight(shape=(8,)), self.add_weight(shape=(8,))
+        self.mean = self.add_weight(shape=(8,), trainable=False)
+
+    def call(self, x):
+        return (x - self.mean) * self.scale + self.offset
+
+
+def frozen_backbone(part, rest):
+    """A model whose backbone has its ``trainable`` as the layer or the model around it says."""
+    keras.backend.clear_session()  # layers are named as if they were the first
+    backbone = keras.Sequential(
+        [
+            layers.RandomFlip(),
+            layers.Conv2D(8, 3, trainable=part),
+            layers.BatchNormalization(trainable=part),
+            Scaled(trainable=part),
+            layers.SeparableConv2D(8, 3, trainable=part),
+            layers.Reshape((36, 8)),
+            layers.LSTM(4, trainable=part),
+        ]
+    )
+    backbone.trainable = rest
+    inputs = keras.Input((10, 10, 3))
+    return keras.Model(inputs, layers.Dense(5)(backbone(inputs, training=False)))
+
+
+@pytest.mark.parametrize(("part", "rest"), [(False, True), (True, False)])
+def test_frozen_weights_count_as_any_other(part, rest):
+    model = frozen_backbone(part, rest)
+    whole = frozen_backbone(True, True)
+    graph = read_keras(model)
+    assert graph.nodes == read_keras(whole).nodes
+    assert (graph.parameters, graph.unused_parameters) == (count(whole), 0)
+    assert len(model.trainable_variables) == 2
 
 
 def test_the_model_is_left_as_it_was():

@@ -76,6 +76,13 @@ def test_a_model_on_tf_functions_and_its_pytorch_twin_are_one_graph():
     assert graph.warnings == ()
 
 
+def test_frozen_weights_count_as_any_other():
+    model = Raw()
+    whole = read_keras(model, (3, 32, 32))
+    model.trainable = False
+    assert read_keras(model, (3, 32, 32)) == whole
+
+
 def test_nodes_have_the_line_of_their_call():
     lines = Path(__file__).read_text().splitlines()
     graph = read_keras(Raw(), (3, 32, 32))

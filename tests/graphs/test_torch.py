@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 from torch import nn
@@ -128,6 +130,13 @@ def test_a_shared_layer_is_a_node_for_each_call_and_counted_once():
     assert [node.parameters for node in calls] == [584, 0, 0]
 
 
+@pytest.mark.parametrize("method", ["trace", "export"])
+def test_frozen_weights_count_as_any_other(method):
+    module, example = torch_example("cnn"), torch.randn(IMAGE)
+    whole = read_torch(module, example, method=method)
+    assert read_torch(module.requires_grad_(False), example, method=method) == whole
+
+
 def test_a_depthwise_convolution_is_told_from_a_grouped_one():
     depthwise = read_torch(nn.Conv2d(4, 8, 3, groups=4), torch.zeros(1, 4, 8, 8))
     grouped = read_torch(nn.Conv2d(4, 8, 3, groups=2), torch.zeros(1, 4, 8, 8))
@@ -206,13 +215,13 @@ def test_what_is_written_into_a_tensor_is_part_of_it():
     assert "setitem (2x)" in graph.warnings[0]
 
 
-def test_an_output_that_does_not_depend_on_the_input_is_told():
+def test_an_output_that_was_not_seen_to_depend_on_the_input_is_told():
     class Constant(nn.Module):
         def forward(self, x):
             return torch.tensor(x.numpy() * 2)
 
     graph = read_torch(Constant(), torch.zeros(2, 4))
-    assert "not computed from the input" in graph.warnings[0]
+    assert "compute the output from the input" in graph.warnings[0]
 
 
 def test_the_module_is_left_as_it_was():
@@ -224,11 +233,18 @@ def test_the_module_is_left_as_it_was():
     assert all(p.grad is None for p in module.parameters())
 
 
-def test_a_wrong_input_is_one_line_with_the_shape():
+def test_a_wrong_input_is_one_line_with_the_shape_and_nothing_is_logged(caplog):
     with pytest.raises(UserError) as raised:
         read_torch(torch_example("cnn"), torch.zeros(2, 3, 16, 16))
     assert "(2, 3, 16, 16)" in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("other", ["net.py", nn.Linear])
+def test_what_is_no_module_is_refused(other):
+    with pytest.raises(UserError, match=r"give a PyTorch module such as Net\(\), not "):
+        read_torch(other, torch.zeros(2, 3))
 
 
 class Spatial(nn.Module):

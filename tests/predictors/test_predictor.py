@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from nas_assistant.predictors import (
     conformal_half_width,
     to_target,
 )
+from nas_assistant.relevance import relevance
 
 
 def graph(width: int) -> ComputationalGraph:
@@ -59,6 +61,14 @@ def test_a_saved_predictor_says_the_same(predictor: Predictor, tmp_path: Path) -
     assert again.predict(graph(8)) == predictor.predict(graph(8))
     assert again.metadata["note"] == "untrained"
     assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == ["model.json", "model.safetensors"]
+
+
+def test_what_is_no_graph_is_refused_with_the_call_that_makes_one(predictor: Predictor) -> None:
+    told = r"give a ComputationalGraph, not Linear: ComputationalGraph.from_torch\(module, example\)"
+    module: Any = nn.Linear(3, 4)
+    for use in (predictor.predict, lambda given: relevance(given, predictor)):
+        with pytest.raises(UserError, match=told):
+            use(module)
 
 
 def test_many_are_predicted_as_one_by_one_and_in_order(predictor: Predictor) -> None:

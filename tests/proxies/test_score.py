@@ -119,6 +119,29 @@ def test_shared_passes_do_not_change_a_score() -> None:
         assert alone.value == pytest.approx(together[name], rel=1e-4)
 
 
+class InPlace(nn.Module):
+    """Branches behind a normalisation and a dropout, one of which may write into its input."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.conv, self.norm, self.drop = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5)
+        self.act, self.conv2, self.head = nn.ReLU(inplace), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x).tanh()
+        for part in (self.norm, self.drop):
+            x = x + self.conv2(self.act(part(x)))
+        return self.head(x.mean((2, 3)))
+
+
+def test_activations_in_place_do_not_change_a_score() -> None:
+    plain, inplace = (score(InPlace(written), *minibatch()) for written in (False, True))
+    for one, other in zip(plain, inplace, strict=True):
+        assert one.fault is None or one.proxy == "az_nas"
+        assert (other.fault, other.parts) == (one.fault, pytest.approx(one.parts))
+        assert other.value == pytest.approx(one.value)
+
+
 def test_scores_come_in_the_order_asked_for() -> None:
     names = ["zen", "params", "naswot"]
     assert [one.proxy for one in score(Modules(), *minibatch(), proxies=names)] == names

@@ -28,6 +28,7 @@ def chosen(source: str, entry: str | None = None) -> str:
     [
         (TORCH + BLOCK + NET, ["Net"]),
         ("import torch.nn\n\nclass A(torch.nn.Module): ...\n", ["A"]),
+        (TORCH + "class A(torch.jit.ScriptModule): ...\n", ["A"]),
         ("from torch.nn import *\n\nclass A(Module): ...\n", ["A"]),
         (TORCH + "Base = nn.Module\nclass A(Base): ...\n", ["A"]),
         (
@@ -95,6 +96,27 @@ class Model(Pre):
 class Classifier(Pre):
   def forward(self, x): Model(self.config)
 """
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "x = part(inputs)\nfor _ in range(2):\n  x = layers.Dense(4)(x)\nmodel = keras.Model(inputs, x)\n",
+        "for _ in range(2):\n  x, y = part(x), 0\nz = 1 + x\nmodel = keras.Model(inputs, outputs=[z])\n",
+        "model = keras.Sequential([part, layers.Dense(4)])\n",
+        "model = keras.Sequential()\nmodel.add(layers.Dense(4))\nmodel.add(part)\n",
+        "model = keras.Sequential()\nmodel.head = part\n",
+    ],
+)
+def test_what_another_model_of_the_module_uses_is_a_part(use: str) -> None:
+    source = "import keras\nfrom keras import layers\nx = inputs = keras.Input((4,))\n"
+    source += f"part = keras.Sequential([layers.Dense(4)])\n{use}y = model(part(x))\nx = model(x)\n"
+    assert outermost(source) == ["model"]
+
+
+def test_a_model_that_is_only_tried_is_no_part() -> None:
+    source = TORCH + NET + "a = Net()\ny = a(x)\nb = nn.Sequential(nn.Linear(3, 4))\nz = a(b(y))\n"
+    assert outermost(source) == ["a", "b"]
 
 
 def test_a_model_may_come_of_a_class_of_another_library() -> None:
@@ -197,13 +219,48 @@ def test_a_choice_by_names_alone_is_told(name: str) -> None:
     source = TORCH + f"class {name}(nn.Module): ...\nclass B(nn.Module): ...\n"
     assert chosen(source) == "B"
     note = choice_note(source, "model.py", find_entries(source, "model.py"))
-    assert note == f"model B, as the other names are those of parts; set --entry for another: {name} (line 3)"
+    assert note == f"model B, as the others look like parts; set --entry for another: {name} (line 3)"
 
 
 def test_one_obvious_model_needs_no_telling() -> None:
     parts = TORCH + "class ConvBN(nn.Module): ...\nclass B(nn.Module): ...\n"
     for source in (TORCH + NET, TORCH + BLOCK + NET, parts + "if __name__ == '__main__':\n    print(B())\n"):
         assert choice_note(source, "model.py", find_entries(source, "model.py")) is None
+
+
+GATE = "class Gate(nn.Module):\n  def __init__(self, dim): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "unit = lambda i, o: nn.Sequential(nn.Conv2d(i, o, 3), Gate(o))\n"),
+        ("", "PARTS = {'conv': nn.Conv2d}\nPARTS['gate'] = Gate\n"),
+        ("", "def unit(width):\n  layers = [Gate(width)]\n  return layers\n"),
+        ("def register(name): ...\n@register('gate')\n", ""),
+        ("class Registry: ...\nPARTS = Registry()\n@PARTS.register\n", "@PARTS.register\n"),
+    ],
+)
+def test_what_needs_arguments_and_is_used_is_a_part(before: str, after: str) -> None:
+    source = TORCH + before + GATE + after + "class A(nn.Module): ...\n"
+    assert chosen(source) == "A"
+    line = source[: source.index("class Gate")].count("\n") + 1
+    note = choice_note(source, "model.py", find_entries(source, "model.py"))
+    assert note is not None and note.endswith(f"look like parts; set --entry for another: Gate (line {line})")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "",
+        "def test():\n  Gate(3)\n",
+        "import keras\n@keras.saving.register_keras_serializable()\nclass B(nn.Module): ...\n",
+        "PARTS = [A, Gate]\n",
+    ],
+)
+def test_what_is_not_a_part_for_certain_stays_a_model(use: str) -> None:
+    with pytest.raises(ModelError, match=r"holds \d models: .*Gate"):
+        chosen(TORCH + GATE + "class A(nn.Module): ...\n" + use)
 
 
 def test_no_model_but_one_in_a_module_that_is_imported(tmp_path: Path) -> None:

@@ -136,6 +136,50 @@ def test_wrappers_are_taken_off(write: Callable[..., Path], sandbox: Sandbox, te
     assert graph.weighted_nodes[0].layer == "layer"
 
 
+SCRIPTED = """
+
+@torch.jit.{0}
+def double(x):
+    return x + x
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = {1}
+
+    def forward(self, x):
+        return double(self.net(x))
+
+    @torch.jit.ignore
+    def other(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("decorator", "part"),
+    [
+        ("script", "Net()"),
+        ("script_if_tracing", "torch.jit.script(Net())"),
+        ("export", "torch.jit.trace(Net(), torch.zeros(1, 3072))"),
+    ],
+)
+def test_what_torch_jit_compiles_is_read_through(
+    write: Callable[..., Path], sandbox: Sandbox, decorator: str, part: str
+) -> None:
+    graph = inspect_model(write(NET + SCRIPTED.format(decorator, part)), sandbox=sandbox).graph
+    assert [node.op.value for node in graph] == ["input", "reshape", "dense", "add", "output"]
+    assert graph.nodes[2].created is not None and graph.nodes[2].created.line == 8
+
+
+def test_a_model_of_which_no_operation_is_seen_is_refused(refused: Callable[..., ModelError]) -> None:
+    for output in ("x", "torch.tensor(x.numpy())"):
+        error = refused(NET.replace("self.layer(x.flatten(1))", output), train=False)
+        assert (error.failure.kind, error.failure.line) == ("unsupported-op", 5)
+        assert "Net: no layer or operation was seen between its input and its output" in str(error)
+
+
 def test_two_inputs_are_told(refused: Callable[..., ModelError]) -> None:
     error = refused(NET.replace("forward(self, x)", "forward(self, x, y)"))
     assert error.failure.line == 10
@@ -391,10 +435,13 @@ def test_relative_imports_in_a_package(tmp_path: Path, sandbox: Sandbox) -> None
         ("import nonsuch_package\n", "install it beside nas-assistant, or move the model", 12),
         ("open('absent.npy')\n", "'absent.npy'; what does not build the model belongs under", 12),
         ("open('/etc/shadow')\n", "what does not build the model belongs under", 12),
+        ("torch.save({}, __file__ + '.pth')\n", "what does not build the model belongs under", 12),
         ("raise ValueError('one\\ntwo')\n", "ValueError: one", 12),
         ("import sys\nsys.exit(0)\n", "SystemExit", 13),
         ("import os\nos.environ['KEY']\n", "KeyError: 'KEY' (the sandbox hides environment variables)", 13),
         ("Net().cuda()\n", "models are built without a GPU", 12),
+        ("torch.jit.script(Net()).save('net.pt')\n", "torch.jit compiles nothing here", 12),
+        ("torch.jit.freeze(torch.jit.script(Net().eval()))\n", "torch.jit compiles nothing here", 12),
         ("Net = [Net]\n", "type list, not an nn.Module or a keras.Model", 12),
         ("del Net\n", "defines no 'Net'", None),
     ],
@@ -687,9 +734,7 @@ def test_data_of_other_channels_is_told(refused: Callable[..., ModelError]) -> N
 def test_a_choice_among_several_is_noted(write: Callable[..., Path], sandbox: Sandbox) -> None:
     path = write(NET + "\n\nclass ConvBN(nn.Module): ...\n")
     note = inspect_model(path, sandbox=sandbox).notes[0]
-    assert (
-        note == "model Net, as the other names are those of parts; set --entry for another: ConvBN (line 14)"
-    )
+    assert note == "model Net, as the others look like parts; set --entry for another: ConvBN (line 14)"
     assert not any("--entry" in note for note in inspect_model(path, entry="Net", sandbox=sandbox).notes)
 
 

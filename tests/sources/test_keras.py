@@ -75,6 +75,20 @@ def test_open_sizes_are_filled_in(write: Callable[..., Path], keras: Sandbox) ->
     assert inspect_model(path, input_shape=(3, 16, 18), sandbox=keras).input_shape == (3, 16, 18)
 
 
+@pytest.mark.parametrize("shape", ["3, 20, 24", "3, None, None"])
+def test_layers_with_their_channels_first(write: Callable[..., Path], keras: Sandbox, shape: str) -> None:
+    text = SEQUENTIAL.format(shape=shape)
+    for of in ("Conv2D(4, 3, ", "GlobalAveragePooling2D("):
+        text = text.replace(of, f'{of}data_format="channels_first", ')
+    path = write(text)
+    size = (32, 32) if "None" in shape else (20, 24)
+    inspection = inspect_model(path, sandbox=keras)
+    assert (inspection.input_shape, inspection.graph.input_shape) == ((3, *size), (3, *size))
+    assert inspection.notes == (f"input shape 3,{size[0]},{size[1]} (from the model's Input layer)",)
+    data = write("import numpy\ndata = numpy.zeros((4, 3, 20, 24)), numpy.zeros(4)\n", "data.py")
+    assert inspect_model(path, data=f"{data}:data", sandbox=keras).input_shape == (3, 20, 24)
+
+
 def test_a_subclass(write: Callable[..., Path], keras: Sandbox) -> None:
     path = write(SUBCLASS)
     assert inspect_model(path, sandbox=keras).input_shape == (3, 32, 32)

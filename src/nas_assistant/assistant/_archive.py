@@ -18,7 +18,7 @@ class Member:
     Attributes:
         number: Of its candidate; 0 is the user's own model.
         gain: What counts of its predicted gain over the user's own.
-        parameters: Trainable parameters.
+        parameters: Of the network, frozen ones included.
         vector: What the predictor's encoder makes of it, ``(512,)``.
     """
 

@@ -40,7 +40,7 @@ class Candidate:
         gain: Predicted accuracy less that of its parent.
         trusted_gain: Gain over the user's own file that counts; the low end of the interval for a model much
             less familiar than the user's.
-        parameters: Trainable parameters.
+        parameters: Of the network, frozen ones included.
         flops: Floating-point operations of one sample.
         memory: Bytes of parameters and activations; see :func:`nas_assistant.costs.memory_bytes`.
         latency: Seconds of a forward pass, where that was measured: by how much it was slower than the
@@ -133,7 +133,7 @@ class Result:
         prediction: Prediction of the best file.
         original_prediction: Prediction of the user's file.
         gain_interval: Low and high end of the gain.
-        parameters: Trainable parameters before and after.
+        parameters: Of the network, before and after.
         flops: Floating-point operations of one sample before and after.
         history: Every candidate, in the order in which it was checked.
         iterations: Rounds that were begun.

@@ -25,6 +25,8 @@ class Change:
         writes: Channel groups whose width it changes.
         sizes: New height and width of the feature maps that it resizes, by node.
         relevant: Ids of the nodes that it is about.
+        needs: Ids of the nodes that it counts on.
+        drops: Ids of the nodes that it takes away.
     """
 
     edit: Edit
@@ -34,6 +36,8 @@ class Change:
     writes: frozenset[int] = frozenset()
     sizes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     relevant: tuple[int, ...] = ()
+    needs: frozenset[int] = frozenset()
+    drops: frozenset[int] = frozenset()
 
     def conflicts(self, other: Change) -> bool:
         """Whether the two cannot be made together."""
@@ -42,6 +46,8 @@ class Change:
         if self.writes & (other.writes | other.reads) or other.writes & self.reads:
             return True
         if self.sizes and other.sizes:
+            return True
+        if self.drops & other.needs or other.drops & self.needs:
             return True
         # What is only checked afterwards may depend on any number of channels.
         unsure = not self.edit.shape_safe or not other.edit.shape_safe

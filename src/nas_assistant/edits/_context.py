@@ -213,6 +213,26 @@ class EditContext:
                 found[offset].append(node)
         return dict(found)
 
+    def offsets(self, node: Node) -> list[int]:
+        """Where the file constructs a node's layer, and where it runs it."""
+        places = [place for place in (node.created, node.call) if place and place.file == self.file]
+        offsets = [self.tree.offset(place.line, place.column or 0) for place in places]
+        return [offset for offset in offsets if offset is not None]
+
+    @cached_property
+    def constants(self) -> frozenset[str]:
+        """Names that the file gives a value in one place, at its top level."""
+        lines = (line for line in self.tree.module.body if isinstance(line, cst.SimpleStatementLine))
+        parts = (part for line in lines for part in line.body if isinstance(part, cst.Assign))
+        top = {dotted(target.target) for part in parts for target in part.targets}
+        bound = Counter(
+            node.value
+            for node in self.tree.nodes(cst.Name)
+            if isinstance(node, cst.Name)
+            and isinstance(self.tree.parents[node], cst.AssignTarget | cst.Param | cst.For | cst.CompFor)
+        )
+        return frozenset(name for name in top if bound[name] == 1)
+
     @cached_property
     def users(self) -> dict[int, list[int]]:
         """Which nodes read each node."""

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import libcst as cst
 
-from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._replace import LINE_LENGTH, Replacement
 from nas_assistant.edits._source import SourceTree, dotted
 
 _ROOMS = {"torch": ("torch.nn",), "keras": ("keras.layers", "tensorflow.keras.layers", "tf_keras.layers")}
@@ -27,6 +27,7 @@ class Imports:
         self.names: dict[str, str] = {}
         self.stars: set[str] = set()
         self._last: cst.SimpleStatementLine | None = None
+        self._lists: list[cst.ImportFrom] = []
         for statement in tree.module.body:
             if isinstance(statement, cst.SimpleStatementLine):
                 for part in statement.body:
@@ -48,6 +49,8 @@ class Imports:
             if isinstance(part.names, cst.ImportStar):
                 self.stars.add(module)
                 return
+            if module in self._rooms:
+                self._lists.append(part)
             for item in part.names:
                 name = dotted(item.name)
                 local = dotted(item.asname.name) if item.asname else name
@@ -75,6 +78,8 @@ class Imports:
                     return local, ()
             if self.stars & set(self._rooms):
                 return kind, ()
+            if self._lists and kind not in self.names:
+                return kind, (self._listed(self._lists[-1], kind),)
         paths = [
             (local, room.removeprefix(full + "."))
             for local, full in self.names.items()
@@ -85,6 +90,20 @@ class Imports:
             local, path = min(paths, key=lambda item: item[1].count("."))
             return f"{local}.{path}.{kind}", ()
         return self._with_import(kind)
+
+    def _listed(self, names: cst.ImportFrom, kind: str) -> Replacement:
+        """What imports one more name in a statement like those of the file that do."""
+        tree = self._tree
+        assert not isinstance(names.names, cst.ImportStar) and names.module is not None
+        start, end = tree.span(names.names[-1])
+        indent = tree.indentation(start)
+        line = tree.data[tree.line_start(end) : tree.line_end(end)].decode()
+        if names.lpar and indent is not None:
+            return Replacement(end, end, f",{tree.newline}{indent}{kind}")
+        if names.lpar or len(line) + len(kind) + 2 <= LINE_LENGTH:
+            return Replacement(end, end, f", {kind}")
+        at = tree.line_end(tree.span(names)[1])
+        return Replacement(at, at, f"{tree.newline}from {dotted(names.module)} import {kind}")
 
     def functional(self, function: str) -> tuple[str, tuple[Replacement, ...]]:
         """How to name a function of ``torch.nn.functional`` here, and the import that this needs."""

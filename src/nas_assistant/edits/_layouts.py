@@ -132,6 +132,9 @@ class Layouts:
         rest = [shape for shape in shapes if shape[:1] != node.output_shape[:1]]
         if not full or any(shape[:1] != (1,) or len(shape) != len(node.output_shape) for shape in rest):
             return self._opaque(node)
+        # One channel that all of the others are weighed with stays one.
+        ones = zip(before, shapes, strict=True)
+        self.freeze(layout for layout, shape in ones if shape[:1] != node.output_shape[:1])
         for other in full[1:]:
             self.tie(full[0], other)
         return full[0] if all(layout is not None for layout in full) else self._opaque(node)

@@ -9,8 +9,9 @@ import libcst as cst
 
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._order import is_sequential
-from nas_assistant.edits._places import LINE_LENGTH, unfolded
-from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._places import unfolded
+from nas_assistant.edits._replace import LINE_LENGTH, Replacement
+from nas_assistant.edits._source import SourceTree
 
 
 def line_breaks(context: EditContext, replacements: Sequence[Replacement]) -> Iterator[Replacement]:
@@ -31,11 +32,15 @@ def line_breaks(context: EditContext, replacements: Sequence[Replacement]) -> It
         if not plain or not len(line) <= LINE_LENGTH < len(line) + more:
             continue
         for call in tree.nodes(cst.Call):
-            if isinstance(call, cst.Call) and is_sequential(context, call) and "\n" not in tree.code(call):
+            if isinstance(call, cst.Call) and is_sequential(context, call) and not _is_fixed(tree, call):
                 spans = [tree.span(argument) for argument in call.args]
                 if all(any(_inside(item, *span) for span in spans) for item in found):
                     yield from unfolded(context, call.args[-1], [])
                     break
+
+
+def _is_fixed(tree: SourceTree, call: cst.Call) -> bool:
+    return "\n" in tree.code(call) or tree.shares_line(call)
 
 
 def _inside(item: Replacement, start: int, end: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 import libcst as cst
 
@@ -33,6 +34,22 @@ def in_order(context: EditContext, item: cst.CSTNode) -> bool:
     if isinstance(around, cst.Assign) and len(around.targets) == 1:
         return runs_in_order(context, dotted(around.targets[0].target))
     return False
+
+
+_NAMED = (cst.Element, cst.Tuple, cst.Element, cst.List, cst.Arg, cst.Call, cst.Arg, cst.Call)
+
+
+def named_entry(context: EditContext, call: cst.Call) -> cst.Element | None:
+    """The pair ``("name", call)`` of an OrderedDict that a Sequential is made of, if a call stands in one."""
+    around = list(islice(context.tree.ancestors(call), len(_NAMED)))
+    if len(around) < len(_NAMED) or not all(map(isinstance, around, _NAMED)):
+        return None
+    _, _, pair, _, _, ordered, _, sequential = around
+    assert (
+        isinstance(pair, cst.Element) and isinstance(ordered, cst.Call) and isinstance(sequential, cst.Call)
+    )
+    named = dotted(ordered.func).rpartition(".")[2] == "OrderedDict" and is_sequential(context, sequential)
+    return pair if named and not _indexed(context, sequential) else None
 
 
 def is_sequential(context: EditContext, call: cst.Call) -> bool:

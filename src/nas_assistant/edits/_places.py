@@ -11,13 +11,11 @@ from typing import Literal
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._order import in_order, runs_in_order
-from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits._order import in_order, named_entry, runs_in_order
+from nas_assistant.edits._replace import LINE_LENGTH, Replacement
 from nas_assistant.edits._source import dotted, self_attribute
 
-LINE_LENGTH = 100
-
-Form = Literal["item", "append", "attribute", "functional", "expression"]
+Form = Literal["item", "pair", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
 _INDENTATION = re.compile(rb"(?<=\n)[ \t]+(?=\S)")
 _COMMA_AND_SPACE = re.compile(rb"[ \t]*,[ \t]*")
@@ -28,8 +26,9 @@ class Place:
     """How a constructor call is used.
 
     Attributes:
-        form: ``item`` of a container that runs its layers in order; ``append`` to one, in a statement of its
-            own; ``attribute`` of ``self``; ``functional`` (``x = Layer()(y)``); or any other expression.
+        form: ``item`` of a container that runs its layers in order; ``pair`` with its name in one; ``append``
+            to one, in a statement of its own; ``attribute`` of ``self``; ``functional`` (``x = Layer()(y)``);
+            or any other expression.
         node: The item, statement or expression.
         name: The attribute, the container or the variable that holds the result.
     """
@@ -45,6 +44,9 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
     parent = tree.parents[call]
     if isinstance(parent, cst.Arg | cst.Element) and in_order(context, parent):
         return Place("item", parent)
+    pair = named_entry(context, call)
+    if pair is not None:
+        return Place("pair", pair, _written_name(context, call))
     if isinstance(parent, cst.Arg):
         outer = tree.parents[parent]
         statement = tree.statement(outer)
@@ -98,6 +100,8 @@ def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) ->
     """Run more layers behind a layer; None where its place does not allow it."""
     place = place_of(context, layer.call)
     tree = context.tree
+    if tree.shares_line(layer.call):
+        return None  # lines of the layer's own would tear the other statements apart
     start, end = tree.span(place.node)
     if place.form == "item":
         return _behind_item(context, place.node, layers)
@@ -262,32 +266,41 @@ def _take_run(context: EditContext, run: Sequence[LayerCall]) -> list[Replacemen
     tree = context.tree
     places = [place_of(context, layer.call) for layer in run]
     first, last = places[0].node, places[-1].node
-    if places[0].form == "item":
+    form = places[0].form
+    if form == "item" or (form == "pair" and not any(_is_read(context, place.name) for place in places)):
         siblings = list(_siblings(context, first))
         if siblings.index(last) - siblings.index(first) != len(run) - 1:
             return None
         gone = without_item(context, first, last)
         if gone is not None:
             return [gone]
+        if form == "pair" and len(run) > 1:
+            return None
     elif len(run) > 1:
         parts = [_take_run(context, [layer]) for layer in run]
         left = len(getattr(tree.parents[first], "body", ())) > len(run)
         return [item for part in parts for item in part or ()] if left and all(parts) else None
     start, end = tree.span(first)
-    if (
-        places[0].form == "append"
-        and tree.indentation(start) is not None
-        and not _only_statement(tree, places[0].node)
-    ):
+    if form == "append" and tree.indentation(start) is not None and not _only_statement(tree, places[0].node):
         return [_whole_lines(context, start, end)]
-    if places[0].form == "functional":
+    if form == "functional":
         return _without_functional(context, places[0], run[0].call)
-    if not context.torch and places[0].form not in ("attribute", "expression"):
+    if not context.torch and form not in ("attribute", "expression"):
         return None
     if not all(wrappable(context, layer) for layer in run):
         return None
     name, imports = context.imports.name("Identity")
     return [Replacement(tree.span(run[0].call)[0], tree.span(run[-1].call)[1], f"{name}()"), *imports]
+
+
+def _is_read(context: EditContext, name: str) -> bool:
+    """Whether a layer may be read by the name that it has in a container."""
+    return any(True for _ in context.attributes(name)) or any(
+        isinstance(node, cst.SimpleString)
+        and name in str(node.evaluated_value).split(".")
+        and not isinstance(context.tree.parents[context.tree.parents[node]], cst.Tuple)
+        for node in context.tree.nodes(cst.SimpleString)
+    )
 
 
 def _only_statement(tree: object, statement: cst.CSTNode) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+LINE_LENGTH = 100
+"""Of what edits write."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replacement:

@@ -136,6 +136,11 @@ class SourceTree:
             return found
         return None
 
+    def shares_line(self, node: cst.CSTNode) -> bool:
+        """Whether a node stands in one of several statements of a line."""
+        found = self.enclosing(node, cst.SimpleStatementLine, cst.SimpleStatementSuite)
+        return found is not None and len(getattr(found, "body", ())) > 1
+
 
 def dotted(node: cst.BaseExpression) -> str:
     """``a.b.c`` for names and attributes, otherwise an empty string."""

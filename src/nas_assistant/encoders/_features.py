@@ -13,6 +13,7 @@ import torch
 
 from nas_assistant.encoders._spectrum import laplacian_spectrum
 from nas_assistant.encoders._structure import structure_statistics
+from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
 
 CATEGORIES = ("op", "kernel_height", "kernel_width", "stride", "bias")
@@ -70,7 +71,14 @@ class GraphArrays:
         Args:
             graph: The graph.
             spectrum: Also compute the spectrum, which only training needs; zeros otherwise.
+
+        Raises:
+            UserError: It is no graph.
         """
+        if not isinstance(graph, ComputationalGraph):
+            given = type(graph).__name__
+            call = "ComputationalGraph.from_torch(module, example)"
+            raise UserError(f"give a ComputationalGraph, not {given}: {call}")
         edges = np.asarray(graph.edges, dtype=np.int32).reshape(-1, 2).T
         return cls(
             categories=np.asarray([_categories(node) for node in graph], dtype=np.uint8),

@@ -21,7 +21,7 @@ class Constraints:
     """What a proposed model must keep to.
 
     Attributes:
-        max_parameters: Most trainable parameters, or None.
+        max_parameters: Most parameters, or None.
         max_flops: Most floating-point operations of one sample, or None.
         max_memory: Most bytes of parameters and activations, or None.
         memory_batch: Samples of the forward pass that ``max_memory`` is about.

@@ -136,7 +136,7 @@ class GraphBuilder:
 
         Args:
             outputs: Ids of the nodes that the model returns.
-            total_parameters: Trainable parameters of the whole model; what no node uses counts as unused.
+            total_parameters: Those of the whole model, frozen or not; what no node uses counts as unused.
         """
         for source in dict.fromkeys(outputs):
             self.add(Operation.OUTPUT, [source], output_shape=self._nodes[source].output_shape)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,11 +25,12 @@ def export_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> Computatio
         module: A module in evaluation mode.
         inputs: Arguments of its forward pass, each tensor with the batch first.
     """
-    program = torch.export.export(module, inputs, strict=False)
+    with _quietly():
+        program = torch.export.export(module, inputs, strict=False)
     reader = _Reader(module, program, int(inputs[0].shape[0]))
     for node in program.graph.nodes:
         reader.read(node)
-    total = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in module.parameters())
     return reader.builder.build(reader.outputs, total_parameters=total)
 
 
@@ -115,6 +119,18 @@ class _Reader:
         if isinstance(argument, (tuple, list)):
             return [self._value(part) for part in argument]
         return argument
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """While active, PyTorch does not log what the exception says."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _nodes(value: Any) -> list[FxNode]:

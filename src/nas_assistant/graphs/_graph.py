@@ -27,7 +27,7 @@ class ComputationalGraph:
         nodes: Operations in topological order; ``nodes[i].id == i``.
         name: Name of the model's class or file.
         framework: ``torch``, ``keras``, ``onnx`` or ``tensorflow``.
-        unused_parameters: Trainable parameters that no node uses, dead branches included.
+        unused_parameters: Those that no node uses, dead branches included.
         warnings: What a reader of the graph should know, operations outside the vocabulary first.
     """
 
@@ -66,7 +66,7 @@ class ComputationalGraph:
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters of the model, those that no node uses included."""
+        """Parameters of the model, frozen ones and those that no node uses included."""
         return sum(node.parameters for node in self.nodes) + self.unused_parameters
 
     @property

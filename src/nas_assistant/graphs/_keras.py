@@ -70,7 +70,7 @@ def _symbolic_inputs(keras: Any, model: Any, input_shape: Sequence[int] | None) 
         return keras.tree.pack_sequence_as(
             declared,
             [
-                _tensor(keras, _filled(tensor.shape, _model_order(keras, shape)), tensor.dtype)
+                _tensor(keras, _filled(tensor.shape, _model_order(model, shape)), tensor.dtype)
                 for tensor, shape in zip(flat, shapes, strict=True)
             ],
         )
@@ -82,7 +82,7 @@ def _symbolic_inputs(keras: Any, model: Any, input_shape: Sequence[int] | None) 
                 f"the input shape of {type(model).__name__} is not known: give it, channels first"
             )
         return _tensor(keras, _filled(known[0], ()), _dtype(keras, model))
-    tensors = [_tensor(keras, (BATCH, *_model_order(keras, shape)), _dtype(keras, model)) for shape in shapes]
+    tensors = [_tensor(keras, (BATCH, *_model_order(model, shape)), _dtype(keras, model)) for shape in shapes]
     return tensors if len(tensors) > 1 else tensors[0]
 
 
@@ -103,9 +103,10 @@ def _filled(declared: Sequence[int | None], given: Sequence[int]) -> tuple[int, 
     return (batch, *(int(f if size is None else size) for size, f in zip(own, fill, strict=True)))
 
 
-def _model_order(keras: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    last = keras.config.image_data_format() == "channels_last"
-    return (*shape[1:], shape[0]) if last and len(shape) in (3, 4) else shape
+def _model_order(model: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    from nas_assistant.graphs._keras_layers import reads_channels_last
+
+    return (*shape[1:], shape[0]) if len(shape) in (3, 4) and reads_channels_last(model) else shape
 
 
 def _dtype(keras: Any, model: Any) -> str:

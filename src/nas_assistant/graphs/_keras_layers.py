@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
+
 from nas_assistant.graphs._channels_last import (
     Description,
     convolution,
@@ -65,6 +67,26 @@ def describe_layer(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[S
     return [Step({"op": Operation.OTHER})]
 
 
+def weights_of(model: Any) -> list[Any]:
+    """Variables that training changes once nothing is frozen, in their order.
+
+    Args:
+        model: A Keras model or layer, which notes them whether or not they are frozen; or a ``tf.Module``.
+    """
+    if not isinstance(model, keras.layers.Layer):
+        return list(model.trainable_variables)
+    noted = {id(v) for layer in model._flatten_layers() for v in layer._trainable_variables}
+    return [v for v in model.variables if id(v) in noted]
+
+
+def reads_channels_last(model: Any) -> bool:
+    """Whether the maps that a model is given have their channels last, by its layers or else by Keras."""
+    layers = model._flatten_layers() if isinstance(model, keras.layers.Layer) else []
+    first = any(not _last(layer) for layer in layers)
+    turned = any(isinstance(layer, keras.layers.Permute) for layer in layers)
+    return keras.config.image_data_format() == "channels_last" and (turned or not first)
+
+
 def _last(layer: Any) -> bool:
     return bool(getattr(layer, "data_format", "channels_last") != "channels_first")
 
@@ -98,7 +120,7 @@ def _separable(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[Step]
     second = convolution(
         tuple(pointwise.shape), between, output, bias=layer.use_bias, channels_last=_last(layer)
     )
-    rest = tuple(v for v in layer.trainable_variables if v is not depthwise)
+    rest = tuple(v for v in weights_of(layer) if v is not depthwise)
     return [
         Step(first, shape=between, variables=(depthwise,), layout=_layout(layer)),
         Step(second, variables=rest, layout=_layout(layer)),
@@ -246,12 +268,13 @@ def _dot_attention(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[S
 
 @_handles("LSTM GRU SimpleRNN RNN Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D")
 def _recurrent(layer: Any, inputs: Sequence[Shape], output: Shape) -> list[Step]:
-    kernels = [v for v in layer.trainable_variables if len(v.shape) >= 2]
+    weights = weights_of(layer)
+    kernels = [v for v in weights if len(v.shape) >= 2]
     # Of the axes between time and channels, every position runs the same kernel.
     positions = math.prod(output[-len(inputs[0]) + 2 : -1]) if len(inputs[0]) > 3 else 1
     attributes: Description = {
         "op": Operation.RECURRENT,
-        "bias": any(len(v.shape) == 1 or "bias" in v.name for v in layer.trainable_variables),
+        "bias": any(len(v.shape) == 1 or "bias" in v.name for v in weights),
         "macs": inputs[0][1] * positions * sum(math.prod(v.shape) for v in kernels),
     }
     if kernels:

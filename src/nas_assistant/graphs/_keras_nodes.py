@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from nas_assistant.graphs._builder import GraphBuilder
-from nas_assistant.graphs._keras_layers import Step, describe_layer
+from nas_assistant.graphs._keras_layers import Step, describe_layer, reads_channels_last, weights_of
 from nas_assistant.graphs._locations import created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
@@ -43,19 +43,19 @@ class NodeAdder:
 
     Args:
         framework: Name of the framework in the graph.
-        name: Name of the model.
+        model: The model.
     """
 
-    def __init__(self, framework: str, name: str) -> None:
-        self.builder = GraphBuilder(framework, name)
+    def __init__(self, framework: str, model: Any) -> None:
+        self.builder = GraphBuilder(framework, _model_name(model))
         self.layout: dict[int, str] = {}
+        self._model = model
         self._batch: int | None = None
         self._counted: set[int] = set()
 
     def add_input(self, shape: tuple[int, ...]) -> int:
         """Add an input of a shape with its batch; with two or three axes besides channels it is a map."""
-        last = keras.config.image_data_format() == "channels_last"
-        layout = "plain" if len(shape) < 4 else "last" if last else "first"
+        layout = "plain" if len(shape) < 4 else "last" if reads_channels_last(self._model) else "first"
         self._batch = self._batch or shape[0]
         index = self.builder.add(Operation.INPUT, output_shape=channels_first(shape, layout))
         self.layout[index] = layout
@@ -90,7 +90,7 @@ class NodeAdder:
         if output and self._batch and output[0] % self._batch == 0:
             # Time steps or windows that were folded into the batch are the same sample's.
             attributes["macs"] = attributes.get("macs", 0) * (output[0] // self._batch)
-        fresh = {id(w): w for w in weights if w.trainable and id(w) not in self._counted}
+        fresh = {id(w): w for w in weights if id(w) not in self._counted and self._is_weight(w)}
         self._counted.update(fresh)
         if weights and "weight_shape" not in attributes:
             attributes["weight_shape"] = tuple(weights[0].shape)
@@ -126,7 +126,7 @@ class NodeAdder:
         for step in describe_layer(layer, shapes, output):
             if step.attributes["op"] is Operation.ATTENTION:
                 sources = list(dict.fromkeys(sources))
-            weights = layer.trainable_variables if step.variables is None else step.variables
+            weights = weights_of(layer) if step.variables is None else step.variables
             detail = type(layer).__name__
             sources = [self.add_step(step, sources, output, weights=weights, detail=detail, **known)]
         activation = _activation(layer)
@@ -137,6 +137,9 @@ class NodeAdder:
         if not own or name not in _ACTIVATIONS:
             return sources[0], activation
         return self.add_step(Step({"op": _ACTIVATIONS[name]}), sources, output, detail=name, **known), None
+
+    def _is_weight(self, variable: Any) -> bool:
+        return variable.trainable or any(variable is weight for weight in weights_of(self._model))
 
 
 def is_composite(layer: Any) -> bool:
@@ -152,7 +155,7 @@ def channels_first(shape: Sequence[int], layout: str) -> tuple[int, ...]:
     return (sample[-1], *sample[:-1]) if layout == "last" and len(sample) > 1 else sample
 
 
-def model_name(model: Any) -> str:
+def _model_name(model: Any) -> str:
     """Name of the class of a user's own, else of the model."""
     own = type(model).__module__.startswith(("keras.", "tensorflow."))
     return str(getattr(model, "name", "")) if own else type(model).__name__

@@ -13,8 +13,8 @@ from keras.src.backend.common.variables import Variable
 from keras.src.models.functional import Functional
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._keras_layers import Step
-from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite, model_name
+from nas_assistant.graphs._keras_layers import Step, weights_of
+from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite
 from nas_assistant.graphs._keras_ops import describe_operation, is_variable
 from nas_assistant.graphs._locations import caller_location, created_at
 from nas_assistant.graphs._node import Location
@@ -31,7 +31,7 @@ def trace_keras(model: Any, inputs: Any) -> ComputationalGraph:
     tracer = _Tracer(model, tree.flatten(inputs))
     with tracer.recording(), _unchanged(model):
         output = tracer.walk(model, inputs) if _is_plain_functional(model) else model(inputs)
-    total = sum(math.prod(v.shape) for v in model.trainable_variables)
+    total = sum(math.prod(v.shape) for v in weights_of(model))
     return tracer.nodes.builder.build(tracer.nodes_of(output), total_parameters=total)
 
 
@@ -39,7 +39,7 @@ class _Tracer:
     """Turns symbolic calls into nodes."""
 
     def __init__(self, model: Any, inputs: Sequence[Any]) -> None:
-        self.nodes = NodeAdder("keras", model_name(model))
+        self.nodes = NodeAdder("keras", model)
         self._model = model
         self._node_of: dict[int, int] = {}
         self._alive: list[Any] = []  # an id is only a tensor's own while the tensor lives

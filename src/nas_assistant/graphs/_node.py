@@ -49,7 +49,7 @@ class Node:
         padding: ``(top, left, bottom, right)`` in pixels.
         dilation: Vertical and horizontal dilation.
         groups: Groups of a convolution.
-        parameters: Trainable parameters that this node is the first to use.
+        parameters: Those, frozen or not, that this node is the first to use.
         macs: Multiply-accumulates for one sample.
         layer: Dotted name of the layer that runs it; empty at the top level.
         detail: Name of the framework's own operation.

@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras import tree
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._keras_layers import Step
-from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite, model_name
+from nas_assistant.graphs._keras_layers import Step, weights_of
+from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite
 from nas_assistant.graphs._locations import caller_location, is_library
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
@@ -70,14 +70,14 @@ class _LayerCall:
 
 class _Reader:
     def __init__(self, model: Any, graph: Any) -> None:
-        self._nodes = NodeAdder("tensorflow", model_name(model))
+        self._nodes = NodeAdder("tensorflow", model)
         self._model = model
         self._graph = graph
         self._calls: list[_LayerCall] = []
         self._node_of: dict[Any, int] = {}
         self._weights: dict[Any, list[_Weight]] = {}
         self._rooted: set[Any] = set()
-        self._variables = list(model.trainable_variables)
+        self._variables = weights_of(model)
         self._inside = False
 
     @contextlib.contextmanager
@@ -143,7 +143,7 @@ class _Reader:
     def _read_layer(self, call: _LayerCall) -> None:
         known = [t for t in call.inputs if t.ref() in self._node_of]
         if not known or not call.output:
-            weights = [_Weight.of(v) for v in call.layer.trainable_variables]
+            weights = [_Weight.of(v) for v in weights_of(call.layer)]
             for tensor in call.output:
                 self._weights[tensor.ref()] = weights
             return

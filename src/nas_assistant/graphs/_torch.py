@@ -26,11 +26,14 @@ def read_torch(module: torch.nn.Module, example_input: Any, *, method: Method = 
         method: ``trace``, ``export``, or ``auto`` for the first that works.
 
     Raises:
-        UserError: No method can run the module on this input; the cause is the module's own exception.
+        UserError: It is no module, or no method can run it on this input; the cause is then the module's own
+            exception.
     """
     from nas_assistant.graphs._export import export_graph
     from nas_assistant.graphs._trace import trace_graph
 
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"give a PyTorch module such as Net(), not {module!r:.60}")
     inputs = tuple(example_input) if isinstance(example_input, (tuple, list)) else (example_input,)
     with _evaluating(module):
         if method == "export":

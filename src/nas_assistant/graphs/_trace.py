@@ -30,10 +30,10 @@ def trace_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> Computation
     recorder = _Recorder(module, inputs)
     with recorder, recorder.follow_layers():
         output = module(*inputs)
-    total = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in module.parameters())
     outputs = recorder.outputs(output)
     if not outputs:
-        recorder.builder.warn("the output is not computed from the input by operations on tensors")
+        recorder.builder.warn("no operations on tensors were seen that compute the output from the input")
     return recorder.builder.build(outputs, total_parameters=total)
 
 
@@ -122,7 +122,7 @@ class _Recorder(TorchFunctionMode):
 
     def _weights_of(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         if isinstance(tensor, torch.nn.Parameter):
-            return [tensor] if tensor.requires_grad else []
+            return [tensor]
         return self._constants.get(id(tensor), [])
 
     def _track(self, tensor: torch.Tensor, index: int) -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
+from nas_assistant.graphs._keras_layers import reads_channels_last
 from nas_assistant.proxies._keras_recorder import (
     find_gates,
     find_layer_outputs,
@@ -56,8 +57,8 @@ class KerasProbe(BaseProbe):
         kind = np.int64 if tokens else np.float32
         values = np.zeros((BATCH, *(input_shape or ())), kind) if inputs is None else inputs
         self._shape = tuple(values.shape[1:])
-        last = keras.config.image_data_format() == "channels_last"
-        self._x = np.moveaxis(values, 1, -1) if last and values.ndim in (4, 5) else values
+        last = values.ndim in (4, 5) and reads_channels_last(model)
+        self._x = np.moveaxis(values, 1, -1) if last else values
         self._y = None if self.labels is None else self.labels.astype(np.int64)
         try:
             model(self._x[:2], training=False)

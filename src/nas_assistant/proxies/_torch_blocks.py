@@ -37,6 +37,7 @@ class _Trail(TorchFunctionMode):
         self._running: tuple[int, bool] | None = None
         self.steps = [_Step(inputs, (), 0, False, False)]
         self._step_of = {id(inputs): 0}
+        self._copies: list[torch.Tensor] = []  # kept alive, so that an id stays one tensor's
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -48,7 +49,10 @@ class _Trail(TorchFunctionMode):
             return function(*args, **kwargs)
         call, operation = describe_call(function, args, kwargs, tensors)
         if operation is Operation.DROPOUT:
-            return call.input
+            copy = call.input.clone()  # what follows may write into it
+            self._step_of[id(copy)] = sources[0]
+            self._copies.append(copy)
+            return copy
         result = function(*args, **kwargs)
         for made in _flat(result):
             if isinstance(made, torch.Tensor):

@@ -93,7 +93,7 @@ class Recorder(TorchFunctionMode):
         call, operation = describe_call(function, args, kwargs, tensors)
         source = call.input
         if operation is Operation.DROPOUT or (operation in NORMALISATIONS and not self._normalise):
-            return source
+            return source.clone()  # what follows may write into it
         if self._patterns and operation in _GATES:
             # Before the call, which may overwrite its input.
             self.recording.patterns.append((source.detach() > 0).reshape(len(source), -1))

@@ -1,4 +1,4 @@
-"""Trainable parameters."""
+"""Parameters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nas_assistant.proxies._probe import BaseProbe
 
 
 class Params(BaseProxy):
-    """The number of trainable parameters, those on dead branches included.
+    """The number of parameters, frozen ones and those on dead branches included.
 
     Needs no data. The baseline that every other proxy has to beat (Ning et al. 2021, "Evaluating Efficient
     Performance Estimators of Neural Architectures").
     """
 
     name: ClassVar[str] = "params"
-    title: ClassVar[str] = "trainable parameters"
+    title: ClassVar[str] = "parameters"
     needs_data: ClassVar[bool] = False
 
     def compute(self, probe: BaseProbe) -> float:

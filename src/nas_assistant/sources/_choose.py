@@ -12,8 +12,9 @@ from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.sources._entries import Entry, find_entries, framework_of
+from nas_assistant.sources._flow import loaded
 from nas_assistant.sources._literals import Literals
-from nas_assistant.sources._names import Names
+from nas_assistant.sources._names import Names, statements
 from nas_assistant.sources._source import expression_tree, parse_source, read_source
 
 _EXAMPLES = (
@@ -116,15 +117,12 @@ def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: 
 
 
 def choice_note(source: str, path: str | Path, entries: Sequence[Entry]) -> str | None:
-    """What to announce where :func:`choose_entry` left other models out for nothing but their names."""
+    """What to announce where :func:`choose_entry` left other models out that only look like parts."""
     meant, outer = _meant(source, path, entries), _outermost(entries)
     others = [entry for entry in outer if entry not in meant]
     if len(meant) != 1 or not others or _built_by_main(source, path, outer):
         return None
-    return (
-        f"model {meant[0].name}, as the other names are those of parts; set --entry for another: "
-        f"{listed(others)}"
-    )
+    return f"model {meant[0].name}, as the others look like parts; set --entry for another: {listed(others)}"
 
 
 def listed(entries: Sequence[Entry]) -> str:
@@ -137,12 +135,42 @@ def _outermost(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _meant(source: str, path: str | Path, entries: Sequence[Entry]) -> list[Entry]:
-    """The model that the file's own main builds, or those that are not called a part."""
+    """The model that the file's own main builds, or those that neither names nor uses show to be parts."""
     outer = _outermost(entries)
     if len(outer) < 2:
         return outer
     plain = [entry for entry in outer if not _BLOCK_NAME.search(entry.name)] or outer
-    return _built_by_main(source, path, outer) or _built_by_main(source, path, plain) or plain
+    built = _built_by_main(source, path, outer) or _built_by_main(source, path, plain)
+    return built or _without_used(parse_source(source, path), plain)
+
+
+def _without_used(tree: ast.Module, entries: list[Entry]) -> list[Entry]:
+    """Without what needs arguments and the file itself uses, where another needs none and is not used."""
+    named, registered = _uses(tree)
+    if all(entry.required_arguments or entry.name in named for entry in entries):
+        return entries
+    return [
+        entry for entry in entries if not entry.required_arguments or entry.name not in named | registered
+    ]
+
+
+def _uses(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Names in a module's values and in functions that return one, and classes that it hands to decorators.
+
+    A function that returns nothing may well try the model itself.
+    """
+    named, registered = set[str](), set[str]()
+    own = Names(tree)
+    decorators = {*own.functions, *own.classes, *own.assigned}
+    for node in statements(tree.body):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)) and node.value:
+            named |= {*loaded([node.value])}
+        elif isinstance(node, ast.FunctionDef):
+            returns = any(isinstance(part, ast.Return) and part.value for part in ast.walk(node))
+            named |= {*loaded(node.body)} if returns else set()
+        elif isinstance(node, ast.ClassDef) and decorators & {*loaded(node.decorator_list)}:
+            registered.add(node.name)
+    return named, registered
 
 
 def _built_by_main(source: str, path: str | Path, entries: Sequence[Entry]) -> list[Entry]:

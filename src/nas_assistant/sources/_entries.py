@@ -6,12 +6,13 @@ import ast
 import contextlib
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from nas_assistant.errors import UserError
+from nas_assistant.sources._flow import Flow, loaded, own_nodes
 from nas_assistant.sources._names import Names
 from nas_assistant.sources._source import expression_tree, parse_source, read_source
 
@@ -22,6 +23,7 @@ _UNWRAPPED = {"to", "cuda", "cpu", "eval", "train", "float", "double", "half", "
 _WRAPPERS = {"torch.compile", "torch.nn.DataParallel", "torch.jit.script"}
 _NO_LIBRARY = {"torch", "keras", "tensorflow", "tf_keras", "typing_extensions", "numpy", "sklearn", "gym",
                "gymnasium", "pydantic", *sys.stdlib_module_names}  # fmt: skip
+_ADDING = {"add", "add_module", "append"}
 _MAX_SIBLINGS = 30
 
 
@@ -84,6 +86,7 @@ class _Module:
         self.classes = self._model_classes()
         self.functions = self._model_functions()
         self.instances = self._model_instances()
+        self._flow = Flow(names.tree)
 
     def framework(self) -> str | None:
         own = self.names.frameworks()
@@ -109,11 +112,11 @@ class _Module:
         return _without_doubles(result, self)
 
     def makes(self, name: str) -> set[str]:
-        """Local names that a function's or an instance's expression refers to."""
+        """Local names that a function refers to, or that an instance is computed from."""
         if name in self.names.functions:
-            return set(_loaded(self.names.functions[name].body))
+            return set(loaded(self.names.functions[name].body))
         if name in self.instances:
-            return set(_loaded([self.names.assigned[name][0]]))
+            return self._flow.behind(self.names.assigned[name][0])
         return set()
 
     def _read_siblings(self) -> None:
@@ -205,12 +208,12 @@ class _Module:
         return found
 
     def _returned_framework(self, node: ast.FunctionDef) -> str | None:
-        returned = [part.value for part in _own_nodes(node) if isinstance(part, ast.Return) and part.value]
+        returned = [part.value for part in own_nodes(node) if isinstance(part, ast.Return) and part.value]
         if not returned:
             return None
         local = {
             target.id: part.value
-            for part in _own_nodes(node)
+            for part in own_nodes(node)
             if isinstance(part, ast.Assign)
             for target in part.targets
             if isinstance(target, ast.Name)
@@ -273,7 +276,7 @@ class _Module:
         blocks: set[str] = set()
         for name in self.classes:
             node = self.names.classes[name]
-            blocks |= set(_loaded(node.body)) - {name}
+            blocks |= set(loaded(node.body)) - {name}
             for base in node.bases:
                 if isinstance(base, ast.Name) and self._is_abstract(base.id):
                     blocks.add(base.id)
@@ -283,6 +286,7 @@ class _Module:
             blocks |= self._blocks_of_call(self.names.functions[function].body)
         for instance in self.instances:
             blocks |= self._blocks_of_call([self.names.assigned[instance][0]])
+        blocks |= self._added_blocks()
         blocks |= {name for name in self.functions if name.startswith("_")}
         models = {*self.classes, *self.functions, *self.instances} - blocks
         looked_up = self._looked_up() & models
@@ -290,10 +294,10 @@ class _Module:
 
     def _looked_up(self) -> set[str]:
         """What the classes may reach through a collection of the module, or by a string with its name."""
-        used = set(_loaded(self.names.classes[name] for name in self.classes))
+        used = set(loaded(self.names.classes[name] for name in self.classes))
         collections = (ast.Dict, ast.List, ast.Tuple)
         shelves = [value for name, (value, _) in self.names.assigned.items() if name in used]
-        found = set(_loaded(value for value in shelves if isinstance(value, collections)))
+        found = set(loaded(value for value in shelves if isinstance(value, collections)))
         if used & {"globals", "eval"}:
             # __all__ names what the module is for, not what it is made of.
             listed, _ = self.names.assigned.get("__all__", (None, 0))
@@ -316,8 +320,23 @@ class _Module:
             for part in ast.walk(node):
                 if isinstance(part, ast.Call):
                     given = [*part.args, *(word.value for word in part.keywords)]
-                    blocks |= set(_loaded(given))
+                    blocks |= set(loaded(given))
         return blocks & {*self.classes, *self.functions, *self.instances}
+
+    def _added_blocks(self) -> set[str]:
+        """Models that another is given once it is made: ``model.add(base)``, ``model.head = head``."""
+        blocks: set[str] = set()
+        for part in own_nodes(self.names.tree):
+            if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+                given = part.args if part.func.attr in _ADDING else []
+                owner = part.func.value
+            elif isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Attribute):
+                owner, given = part.targets[0].value, [part.value]
+            else:
+                continue
+            if isinstance(owner, ast.Name) and owner.id in self.instances:
+                blocks |= set(loaded(given)) & self.instances.keys() - {owner.id}
+        return blocks
 
 
 def required_arguments(arguments: ast.arguments, *, bound: bool) -> tuple[str, ...]:
@@ -365,19 +384,3 @@ def _parsed(text: str) -> ast.expr:
         return expression_tree(text)
     except (SyntaxError, ValueError):
         return ast.Constant(None)
-
-
-def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop(0)
-        yield node
-        if not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.AsyncFunctionDef)):
-            waiting += ast.iter_child_nodes(node)
-
-
-def _loaded(body: Iterable[ast.AST]) -> Iterator[str]:
-    for node in body:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
-                yield part.id

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
-from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
+from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph, Operation
 from nas_assistant.sources._choose import choice_note, choose_entry
 from nas_assistant.sources._entries import Entry, find_entries
 from nas_assistant.sources._limits import Limits
@@ -23,6 +23,11 @@ from nas_assistant.sources._watch import Outcome
 
 _MAX_MESSAGE = 1000
 _MAX_NOTES = 20
+_ENDS = (Operation.INPUT, Operation.OUTPUT)
+_NOTHING_SEEN = (
+    "no layer or operation was seen between its input and its output (NumPy and loaded TorchScript files "
+    "hide theirs); compute with layers and tensors, or name another model with --entry"
+)
 _UNDER = 'under if __name__ == "__main__"'
 
 
@@ -175,6 +180,9 @@ def _inspection(
     except (UserError, KeyError, TypeError, ValueError) as error:
         message = f"{path.name}: the sandbox handed back something that is not a graph ({error})"
         raise ModelError(Failure(FailureKind.IMPORT, message, chosen.line)) from error
+    if all(node.op in _ENDS for node in graph):
+        message = f"{path.name}:{chosen.line}: {chosen.name}: {_NOTHING_SEEN}"
+        raise ModelError(Failure(FailureKind.UNSUPPORTED_OP, message, chosen.line))
     return Inspection(graph, entry, framework, graph.input_shape, graph.output_shape, (*notes, *told))
 
 

@@ -32,6 +32,8 @@ _FORBIDDEN = (
     "the sandbox allows no network, no processes, reading only beside the file "
     "and writing only in a scratch folder"
 )
+_DENIED = ("Operation not permitted", "Permission denied")
+_SCRIPTED = re.compile(r"a ScriptModule|no attribute '(save|save_to_buffer|graph|code)'")
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "oom when allocating")
 
 
@@ -237,7 +239,9 @@ def describe(error: BaseException, path: Path, limit: str) -> Failure:
         text += " (the sandbox hides environment variables)"
     elif "CUDA" in text:
         text += "; models are built without a GPU: choose the device by torch.cuda.is_available()"
-    if isinstance(error, OSError) and _while_imported(error, path):
+    elif _SCRIPTED.search(text) and _while_imported(error, path):
+        text += f"; torch.jit compiles nothing here, so that models can be read: {UNDER_MAIN}"
+    if (isinstance(error, OSError) or forbidden(error)) and _while_imported(error, path):
         text += f"; {UNDER_MAIN}"
     return Failure(kind, f"{place}: {text}", line)
 
@@ -280,7 +284,8 @@ def forbidden(error: BaseException) -> bool:
     found: BaseException | None = error
     while found is not None and id(found) not in seen:
         seen.add(id(found))
-        if isinstance(found, PermissionError) or "Operation not permitted" in str(found):
+        # The frameworks' own writers raise other errors than Python's.
+        if isinstance(found, PermissionError) or any(words in str(found) for words in _DENIED):
             return True
         found = found.__cause__ or found.__context__
     return False

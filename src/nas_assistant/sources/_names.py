@@ -22,6 +22,7 @@ _SPELLINGS = (
 _MODEL_BASES = {
     "torch.nn.Module": "torch",
     "torch.nn.Sequential": "torch",
+    "torch.jit.ScriptModule": "torch",
     "pytorch_lightning.LightningModule": "torch",
     "lightning.LightningModule": "torch",
     "lightning.pytorch.LightningModule": "torch",

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_keras
+from nas_assistant.graphs._keras_layers import reads_channels_last
 from nas_assistant.sources._example import Example, shape_text, to_channels_first
 from nas_assistant.sources._inputs import check_one_input
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
@@ -32,6 +33,12 @@ def warm_up() -> None:
     keras.config.disable_traceback_filtering()  # the frames tell the user's line
 
 
+def follow_format(model: Any) -> None:
+    """Make the format of a model's layers Keras's own, which all in this process goes by."""
+    if not reads_channels_last(model):
+        keras.config.set_image_data_format("channels_first")
+
+
 def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[str]) -> dict[str, Any]:
     """Forward in inference mode, one training step, and the graph.
 
@@ -39,6 +46,7 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
         JobFailure: The model does not run or does not train on the example.
     """
     path = Path(job["path"])
+    follow_format(model)
     check_one_input(model, model.call, path, _ONE_INPUT, given="training")
     batch = _choose_batch(model, job, example, notes, path)
     if job.get("train", True):
@@ -67,8 +75,7 @@ def _choose_batch(
     if declared := _declared(model):
         return _declared_batch(model, declared, given, example, notes, path)
     if example is not None:
-        values = example.as_channels_last() if is_channels_last() else example.channels_first()
-        return _forward(model, values, path)
+        return _forward(model, _values(example), path)
     if given:
         return _forward(model, _filled(model, _in_model_order(given), _reads_tokens(model)), path)
     return _try_likely(model, notes, path)
@@ -83,8 +90,9 @@ def _declared_batch(
     path: Path,
 ) -> Any:
     """A batch for a model whose own Input layers say what it takes."""
-    values = example.as_channels_last() if example is not None and is_channels_last() else None
-    hint = tuple(values.shape[1:]) if values is not None else _in_model_order(given) if given else _DEFAULT
+    values = None if example is None else _values(example)
+    default = _in_model_order(given) if given else next(_likely_shapes(tokens=False))
+    hint = default if values is None else tuple(values.shape[1:])
     batches = []
     for tensor in declared:
         own = tuple(tensor.shape[1:])
@@ -103,6 +111,10 @@ def _declared_batch(
     if structure is not None:
         return _forward(model, keras.tree.pack_sequence_as(structure, batches), path)
     return _forward(model, batches[0] if len(batches) == 1 else batches, path)
+
+
+def _values(example: Example) -> np.ndarray[Any, Any]:
+    return example.as_channels_last() if is_channels_last() else example.channels_first()
 
 
 def _try_likely(model: Any, notes: list[str], path: Path) -> Any:

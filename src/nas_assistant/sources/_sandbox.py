@@ -247,8 +247,8 @@ def environment(folder: Path) -> dict[str, str]:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "PYTHONUTF8": "1",
+            "PYTORCH_JIT": "0",  # what it compiles cannot be read; the model is the same without
             "TORCHDYNAMO_DISABLE": "1",  # a compiler starts processes; the model is the same without
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            "TF_ENABLE_ONEDNN_OPTS": "0",
         }
     )

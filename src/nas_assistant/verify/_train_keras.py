@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nas_assistant.sources._run_keras import is_channels_last, run_failure
+from nas_assistant.sources._run_keras import follow_format, is_channels_last, run_failure
 from nas_assistant.verify._batches import Array, Samples
 from nas_assistant.verify._loop import Trainee, check_scores, output_kind
 
@@ -22,6 +22,7 @@ def make(model: Any, job: dict[str, Any], samples: Samples) -> KerasTrainee:
     Raises:
         JobFailure: It does not run, or is no classifier of this data.
     """
+    follow_format(model)
     x = _in_order(samples.scaled(samples.val_x[:2]))
     path = Path(job["path"])
     try:

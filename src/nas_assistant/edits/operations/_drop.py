@@ -10,8 +10,9 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import take_away
 from nas_assistant.edits._replace import Replacement, overlap
+from nas_assistant.edits.operations._ends import is_output
 from nas_assistant.edits.operations._idle import is_idle
-from nas_assistant.edits.operations._text import is_output, same
+from nas_assistant.edits.operations._text import same
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 
@@ -53,11 +54,13 @@ def drop_sites(
         what = ", ".join(one.nodes[0].op.value for one in gone)
         edit = operation.edit(context, start, layer.layer, {"what": what})
         identity = any(item.text for item in replacements)
+        nodes = tuple(node.id for one in gone for node in one.nodes)
         yield Change(
             edit,
             (*replacements, *more),
             introduces=frozenset({Operation.IDENTITY.value}) if identity else frozenset(),
-            relevant=tuple(node.id for one in gone for node in one.nodes),
+            relevant=nodes,
+            drops=frozenset(nodes),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Literal
 
@@ -12,7 +13,7 @@ import libcst as cst
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import SourceTree, dotted, self_attribute
-from nas_assistant.edits.operations._activations import CHOICES
+from nas_assistant.edits.operations._activations import CHOICES, KERAS_NAME, TORCH_CLASS
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 Written = tuple[str, tuple[Replacement, ...]]
@@ -28,7 +29,9 @@ _SPACE = (
 )
 _LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
 _CONSTANTS = ("True", "False", "None")
-_PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
+_NORM_OPTIONS = frozenset({"axis", "eps", "epsilon", "momentum"})
+PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
+UP_TO_NORM = PASSING | ACTIVATIONS
 _PRODUCTS = frozenset({Operation.ATTENTION, Operation.MATMUL})
 HIDDEN = frozenset({*CHOICES, Operation.RELU6})
 _FIXED = re.compile(r"[\d\s,()\[\]]+")
@@ -74,45 +77,74 @@ def dimensions(layer: LayerCall) -> int | None:
 
 
 def norm(context: EditContext, layer: LayerCall) -> Written | None:
-    """A batch normalisation for the output of a layer."""
+    """A batch normalisation for the output of a layer, set up like the file's own that is nearest to it."""
     rank = dimensions(layer)
     if rank is None:
         return None
-    if not context.torch:
-        name, imports = context.imports.name("BatchNormalization")
-        return f"{name}()", imports
-    width = channels(context, layer)
+    kind = "BatchNormalization" if not context.torch else "BatchNorm2d" if rank == 2 else "BatchNorm1d"
+    width = channels(context, layer) if context.torch else ""
     if width is None:
         return None
-    name, imports = context.imports.name("BatchNorm2d" if rank == 2 else "BatchNorm1d")
-    return f"{name}({width})", imports
+    own = _nearest(context, layer, lambda found: found.kind.role == "norm" and "Batch" in found.kind.name)
+    options = [
+        f"{key}={context.tree.code(item.value)}"
+        for key, item in (own.arguments if own else {}).items()
+        if key in _NORM_OPTIONS and _is_constant(context, item.value)
+    ]
+    name, imports = context.imports.name(kind)
+    return f"{name}({', '.join(filter(None, [width, *options]))})", imports
 
 
 def activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Written]:
-    """A fresh activation: one like the file's own that is nearest to a layer, or a ReLU."""
+    """A fresh activation: one like the file's own that is nearest to a layer, or of the usual sort."""
+    nearest = _nearest(context, layer, lambda found: _repeatable(context, found))
+    if nearest is not None:
+        texts = [context.tree.code(item) for key, item in nearest.arguments.items() if key != "name"]
+        return nearest.nodes[0].op, (f"{dotted(nearest.call.func)}({', '.join(texts)})", ())
+    usual = Counter(node.op for node in context.graph if node.op in HIDDEN).most_common(1)
+    op = usual[0][0] if usual else Operation.RELU
+    if context.torch or op is Operation.RELU:
+        name, imports = context.imports.name(TORCH_CLASS[op])
+        return op, (f"{name}()", imports)
+    name, imports = context.imports.name("Activation")
+    return op, (f"{name}({quoted(context, KERAS_NAME[op])})", imports)
+
+
+def _nearest(context: EditContext, layer: LayerCall, fits: Callable[[LayerCall], bool]) -> LayerCall | None:
+    """The layer call of some sort that stands nearest to a layer."""
     start, end = context.tree.span(layer.call)
 
     def distance(found: LayerCall) -> int:
         first, last = context.tree.span(found.call)
         return max(first - end, start - last)
 
-    own = [found for found in context.layers if _repeatable(context, found)]
-    if own:
-        nearest = min(own, key=distance)
-        return nearest.nodes[0].op, (context.tree.code(nearest.call), ())
-    name, imports = context.imports.name("ReLU")
-    return Operation.RELU, (f"{name}()", imports)
+    return min(filter(fits, context.layers), key=distance, default=None)
 
 
 def _repeatable(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer is a hidden activation, made of names of the whole file and literals only."""
-    local = dotted(layer.call.func).partition(".")[0] not in context.imports.names
-    if layer.kind.role != "activation" or layer.nodes[0].op not in HIDDEN or local:
+    if layer.kind.role != "activation" or layer.nodes[0].op not in HIDDEN:
         return False
-    return "name" not in layer.arguments and all(
-        isinstance(item.value, _LITERAL) or context.tree.code(item.value) in _CONSTANTS
-        for item in layer.call.args
+    name, known = dotted(layer.call.func), [*layer.arguments.values()]
+    if (
+        name.partition(".")[0] not in context.imports.names
+        and context.imports.name(layer.kind.name)[0] != name
+    ):
+        return False
+    return len(known) == len(layer.call.args) and all(
+        _is_literal(item.value) for item in known if item is not layer.arguments.get("name")
     )
+
+
+def _is_literal(value: cst.BaseExpression) -> bool:
+    return isinstance(value, _LITERAL) or dotted(value) in _CONSTANTS
+
+
+def _is_constant(context: EditContext, value: cst.BaseExpression) -> bool:
+    """Whether an expression means the same wherever it stands in the file."""
+    if isinstance(value, cst.UnaryOperation):
+        value = value.expression
+    return _is_literal(value) or dotted(value) in context.constants
 
 
 def quoted(context: EditContext, text: str) -> str:
@@ -162,21 +194,26 @@ def norm_behind(context: EditContext, layer: LayerCall) -> Literal["layer", "act
     return found.pop() if len(found) == 1 else None
 
 
+def norms_behind(context: EditContext, layer: LayerCall) -> frozenset[int]:
+    """Ids of the normalisations next behind a layer or its activation."""
+    found = (_norms(context, node, UP_TO_NORM) for node in layer.last)
+    return frozenset(norm.id for norms in found for norm in norms)
+
+
 def _norm_behind(context: EditContext, node: Node) -> Literal["layer", "activation", ""]:
-    if _norms(context, node, _PASSING):
+    if _norms(context, node, PASSING):
         return "layer"
-    return "activation" if _norms(context, node, _PASSING | ACTIVATIONS) else ""
+    return "activation" if _norms(context, node, UP_TO_NORM) else ""
 
 
 def _norms(context: EditContext, node: Node, passing: Set[Operation]) -> list[Node]:
     """The normalisations next behind a node."""
-    found = _beyond(context, node, lambda at: context.users.get(at.id, ()), passing)
-    return [norm for norm in found if norm.op in NORMALISATIONS]
+    return [found for found in behind(context, node, passing) if found.op in NORMALISATIONS]
 
 
 def norm_again(context: EditContext, layer: LayerCall) -> tuple[Operation, Written] | None:
     """The normalisation behind a PyTorch layer or its activation, once more for what the layer gives out."""
-    pairs = [(node, norm) for node in layer.last for norm in _norms(context, node, _PASSING | ACTIVATIONS)]
+    pairs = [(node, norm) for node in layer.last for norm in _norms(context, node, UP_TO_NORM)]
     made = [context.made_by.get(norm.id) for _, norm in pairs]
     own = made[0]
     if own is not None and all(one is own for one in made):
@@ -198,7 +235,7 @@ def _class_again(context: EditContext, layer: LayerCall) -> Written:
 def _argument_again(context: EditContext, before: LayerCall, layer: LayerCall, item: cst.Arg) -> str | None:
     """An argument of a layer, for what another layer gives; None where it may mean another thing there."""
     text = cst.Module([]).code_for_node(item.value)  # with the parentheses of a tuple
-    constant = isinstance(item.value, _LITERAL) or text in _CONSTANTS or _FIXED.fullmatch(text)
+    constant = _is_literal(item.value) or _FIXED.fullmatch(text)
     width = any(layer.arguments.get(name) is item for name in layer.kind.follows)
     if width and not isinstance(item.value, cst.Tuple | cst.List):
         given = channels(context, before)
@@ -209,14 +246,22 @@ def _argument_again(context: EditContext, before: LayerCall, layer: LayerCall, i
 
 def reads_product(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer reads a product of matrices, as the projection behind an attention does."""
-    read = (_beyond(context, node, lambda at: at.inputs, _PASSING) for node in layer.main)
-    return any(found.op in _PRODUCTS for nodes in read for found in nodes)
+    return any(found.op in _PRODUCTS for node in layer.main for found in before(context, node, PASSING))
+
+
+def behind(context: EditContext, node: Node, passing: Set[Operation]) -> list[Node]:
+    """The nodes that read a node, and for those of some operations the nodes behind them."""
+    return list(_beyond(context, node, lambda at: context.users.get(at.id, ()), passing))
+
+
+def before(context: EditContext, node: Node, passing: Set[Operation]) -> list[Node]:
+    """The nodes that a node reads, and for those of some operations the nodes before them."""
+    return list(_beyond(context, node, lambda at: at.inputs, passing))
 
 
 def _beyond(
     context: EditContext, node: Node, ways: Callable[[Node], Iterable[int]], passing: Set[Operation]
 ) -> Iterator[Node]:
-    """The nodes next to one, and for those that only pass on what they read those next to them."""
     for found in map(context.graph.nodes.__getitem__, ways(node)):
         if found.op in passing:
             yield from _beyond(context, found, ways, passing)
@@ -268,28 +313,3 @@ def has_one_pixel(layer: LayerCall) -> bool:
 def is_thin(layer: LayerCall) -> bool:
     """Whether a layer gives feature maps with a side of one pixel, where most of a kernel meets padding."""
     return all(1 in node.output_shape[1:] for node in layer.main)
-
-
-def scales(context: EditContext, node: Node) -> bool:
-    """Whether another branch is multiplied with what a node gives."""
-    return any(context.graph.nodes[user].op is Operation.MUL for user in context.users.get(node.id, []))
-
-
-def makes_output(context: EditContext, node: Node) -> bool:
-    """Whether nothing but shape-free operations stands between a node and the network's output."""
-    seen: list[int] = [node.id]
-    passing = (Operation.SOFTMAX, Operation.SIGMOID, Operation.IDENTITY, Operation.RESHAPE, Operation.DROPOUT,
-               Operation.CONCAT, Operation.TRANSPOSE)  # fmt: skip
-    while seen:
-        for user in context.users.get(seen.pop(), []):
-            found = context.graph.nodes[user]
-            if found.op is Operation.OUTPUT:
-                return True
-            if found.op in passing:
-                seen.append(user)
-    return False
-
-
-def is_output(context: EditContext, layer: LayerCall) -> bool:
-    """Whether one of a layer's nodes makes the network's output."""
-    return any(makes_output(context, node) for node in layer.main)

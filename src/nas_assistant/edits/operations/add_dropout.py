@@ -8,8 +8,9 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import next_item, put_behind
 from nas_assistant.edits.operations._arguments import set_argument
+from nas_assistant.edits.operations._ends import is_in_gate, is_output, makes_output
 from nas_assistant.edits.operations._idle import written_rate
-from nas_assistant.edits.operations._text import is_output, makes_output, only_user
+from nas_assistant.edits.operations._text import only_user
 from nas_assistant.graphs import ACTIVATIONS, Operation
 
 _RATES = {0: 0.3, 2: 0.1}
@@ -23,13 +24,15 @@ class AddDropout(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Activations, hidden dense layers and pools that no dropout follows, or only one of rate 0."""
+        """Activations, hidden dense layers and pools, not in gates, with no dropout behind or one of 0."""
         for layer in context.layers:
             if layer.kind.role not in ("activation", "dense", "pool") or is_output(context, layer):
                 continue
             ranks = {len(node.output_shape) - 1 for node in layer.last}
             rank = ranks.pop() if len(ranks) == 1 else None
             if rank not in _RATES or any(makes_output(context, node) for node in layer.last):
+                continue
+            if is_in_gate(context, layer):
                 continue
             followers = [only_user(context, node) for node in layer.last]
             if any(item is not None and item.op is Operation.DROPOUT for item in followers):

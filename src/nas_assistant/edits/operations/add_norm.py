@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
+from nas_assistant.edits.operations._ends import gives_scores
 from nas_assistant.edits.operations._text import (
     dimensions,
     has_one_pixel,
-    is_output,
     norm,
     norm_behind,
     reads,
     runs_again,
 )
 from nas_assistant.graphs import Node, Operation
+
+_ROLES = ("conv", "dense", "depthwise", "separable")
 
 
 class AddNorm(BaseEditOperation):
@@ -27,11 +29,9 @@ class AddNorm(BaseEditOperation):
     grows = 1
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Convolutions and dense layers that no normalisation follows; not the output."""
+        """Convolutions and dense layers that no normalisation follows; not the output, nor a gate."""
         for layer in context.layers:
-            if layer.kind.role not in ("conv", "dense", "depthwise", "separable") or is_output(
-                context, layer
-            ):
+            if layer.kind.role not in _ROLES or gives_scores(context, layer):
                 continue
             if runs_again(layer) or norm_behind(context, layer) != "" or not _has_statistics(context, layer):
                 continue

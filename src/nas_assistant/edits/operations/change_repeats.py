@@ -11,8 +11,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, integer
+from nas_assistant.edits.operations._ends import is_output
 from nas_assistant.edits.operations._helpers import parameter_names
-from nas_assistant.edits.operations._text import is_output
 
 _NAME = re.compile(
     r"(^|_)(num_?blocks?|n_?blocks?|blocks?|num_?layers?|n_?layers?|layers|repeats?|depths?|num_?repeats?|"

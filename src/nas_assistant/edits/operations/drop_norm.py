@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import without_item
 from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits.operations._arguments import bias_back, left_out_bias
 from nas_assistant.edits.operations._drop import drop_sites
+from nas_assistant.edits.operations._text import UP_TO_NORM, before, behind
 from nas_assistant.graphs import NORMALISATIONS, Node, Operation, WeightedNode
 
 _USUAL = 4
@@ -65,17 +66,17 @@ def _meets_norm(context: EditContext, node: Node, ways: Callable[[Node], Iterabl
 
 
 def _biases(context: EditContext, layer: LayerCall) -> list[Replacement] | None:
-    """Give the layers before a normalisation their bias back; None where others read them too."""
+    """Give the layers that a normalisation stands behind their bias back; None where others read them too."""
     ids = {node.id for node in layer.nodes}
-    read = [node.inputs[0] for node in layer.nodes]
+    read = [found.id for node in layer.nodes for found in before(context, node, UP_TO_NORM)]
     found = []
-    for before in {id(made): made for made in map(context.made_by.get, read) if made is not None}.values():
-        bias = before.arguments.get("bias" if context.torch else "use_bias")
-        if bias is None or context.tree.code(bias.value) != "False":
+    for maker in {id(made): made for made in map(context.made_by.get, read) if made is not None}.values():
+        bias = left_out_bias(context, maker)
+        if bias is None:
             continue
-        readers = {user for node in before.last for user in context.users.get(node.id, [])}
-        gone = without_item(context, bias)
-        if gone is None or bias.keyword is None or not readers <= ids:
+        readers = {item.id for node in maker.last for item in behind(context, node, UP_TO_NORM)}
+        gone = bias_back(context, bias)
+        if gone is None or not readers <= ids:
             return None
         found.append(gone)
     return found

@@ -8,6 +8,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
+from nas_assistant.edits.operations._arguments import left_out_bias
+from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
 from nas_assistant.edits.operations._text import (
     activation,
     biasless,
@@ -15,10 +17,10 @@ from nas_assistant.edits.operations._text import (
     copied,
     dimensions,
     is_depthwise,
-    is_output,
     is_thin,
     norm,
     norm_behind,
+    norms_behind,
     quoted,
     reads,
     reads_product,
@@ -40,11 +42,14 @@ class InsertBlock(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions of feature maps, but for depthwise ones, and hidden dense layers.
 
-        What reads a product of matrices is not one of them: the projection behind an attention is linear.
+        Not those that give the scores of the output or of a gate, nor what reads a product of matrices: the
+        projection behind an attention is linear, and so is what a helper leaves without its activation.
         """
         for layer in context.layers:
             rank = dimensions(layer) if layer.main else None
-            if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS or is_output(context, layer):
+            if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS:
+                continue
+            if gives_scores(context, layer) or is_linear_at_times(context, layer):
                 continue
             if layer.kind.role == "dense" and reads_product(context, layer):
                 continue
@@ -68,6 +73,7 @@ class InsertBlock(BaseEditOperation):
                     introduces=frozenset(op.value for op in ops),
                     reads=reads(context, layer),
                     relevant=tuple(node.id for node in layer.main),
+                    needs=norms_behind(context, layer),
                 )
 
 
@@ -86,7 +92,8 @@ def _block(
     if block == "dense":
         name, more = context.imports.name("Linear" if context.torch else "Dense")
         kept = _weight_options(context, layer)
-        option = f", activation={quoted(context, 'relu')}" if activated else ""
+        own = layer.arguments.get("activation")
+        option = f", activation={context.tree.code(own.value)}" if own is not None and activated else ""
         text = f"{name}({width}, {width})" if context.torch else f"{name}({width}{option}{kept})"
         return [*first, text], (*imports, *more), (*ops, Operation.DENSE)
     assert normal is not None
@@ -96,27 +103,30 @@ def _block(
     conv, more = context.imports.name(kind)
     imports = (*imports, *bn_imports, *more)
     last = [active] if activated else []
-    bias = biasless(context)
+    behind = norm_behind(context, layer)
+    free = biasless(context) if context.torch else ", use_bias=False"
+    bias = "" if behind == "activation" else free  # a normalisation of what is activated leaves no bias out
     if not context.torch:
         kept = _weight_options(context, layer) if plain else ""
-        texts = [f"{conv}({width}, 3, padding={quoted(context, 'same')}, use_bias=False{kept})"]
+        texts = [f"{conv}({width}, 3, padding={quoted(context, 'same')}{bias}{kept})"]
     elif plain:
         texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1{bias})"]
     else:
         texts = [
-            f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}{bias})",
+            f"{conv}({width}, {width}, kernel_size=3, padding=1, groups={width}{free})",
             f"{conv}({width}, {width}, kernel_size=1{bias})",
         ]
     depthwise_ops = (Operation.DEPTHWISE_CONV,) if block == "separable" else ()
     ops = [*ops, *depthwise_ops, Operation.CONV, Operation.BATCH_NORM]
-    return _in_order(context, layer, first, texts, bn, last), imports, tuple(ops)
+    if behind == "" and left_out_bias(context, layer):
+        behind = "layer"  # what comes further down normalises the block in its place
+    return _in_order(behind, first, texts, bn, last), imports, tuple(ops)
 
 
 def _in_order(
-    context: EditContext, layer: LayerCall, first: list[str], texts: list[str], norm: str, last: list[str]
+    behind: str | None, first: list[str], texts: list[str], norm: str, last: list[str]
 ) -> list[str]:
     """The block, with its normalisation in front where the layer's own then comes behind it."""
-    behind = norm_behind(context, layer)
     if behind == "layer":
         return [norm, *first, *texts, *last]
     if behind == "activation":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
@@ -9,9 +10,11 @@ import libcst as cst
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
-from nas_assistant.edits._source import integer
+from nas_assistant.edits._source import dotted, integer
 
 _LEAST = 8
+_WORD = re.compile(r"\w+")
+_TO_STRING = re.compile(r"(^str|\.format)$")
 
 
 class RepeatEntry(BaseEditOperation):
@@ -26,10 +29,13 @@ class RepeatEntry(BaseEditOperation):
     adds_layers = True
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Entries of lists of widths, with or without marks for pools between them."""
+        """Entries of lists of widths, with or without marks for pools between them.
+
+        Not where the entries tell layers apart: two of one name do not go together.
+        """
         known = {node.output_shape[0] for node in context.graph.weighted_nodes if node.output_shape}
         for holder in context.tree.nodes(cst.List):
-            if not isinstance(holder, cst.List) or not _widths(holder):
+            if not isinstance(holder, cst.List) or not _widths(holder) or _names(context, holder):
                 continue
             values = [integer(item.value) for item in holder.elements]
             for position, item in enumerate(holder.elements):
@@ -55,3 +61,40 @@ def _widths(holder: cst.List) -> bool:
         integer(item.value) for item in holder.elements if not isinstance(item.value, cst.SimpleString)
     ]
     return len(numbers) >= 2 and all(number is not None and number >= _LEAST for number in numbers)
+
+
+def _names(context: EditContext, holder: cst.List) -> bool:
+    """Whether a loop over a list puts its entries into strings."""
+    tree = context.tree
+    assign = tree.parents[holder]
+    targets = assign.targets if isinstance(assign, cst.Assign) else ()
+    known = {dotted(target.target).rpartition(".")[2] for target in targets}
+    for use in tree.nodes(cst.Name):
+        if not _goes_into_string(context, use):
+            continue
+        for around in tree.ancestors(use):
+            loop = around if isinstance(around, cst.For) else getattr(around, "for_in", None)
+            if loop is None or tree.code(use) not in _entries(context, loop):
+                continue
+            if tree.inside(holder, loop.iter) or known.intersection(_WORD.findall(tree.code(loop.iter))):
+                return True
+    return False
+
+
+def _entries(context: EditContext, loop: cst.For | cst.CompFor) -> list[str]:
+    """The names that a loop gives to the entries of a list, and not to their numbers."""
+    names = _WORD.findall(context.tree.code(loop.target))
+    return names[1:] if context.tree.code(loop.iter).startswith("enumerate(") else names
+
+
+def _goes_into_string(context: EditContext, use: cst.CSTNode) -> bool:
+    for around in context.tree.ancestors(use):
+        if isinstance(around, cst.FormattedString):
+            return True
+        if isinstance(around, cst.BinaryOperation) and isinstance(around.left, cst.SimpleString):
+            return True
+        if isinstance(around, cst.Call) and _TO_STRING.search(context.tree.code(around.func)):
+            return True
+        if isinstance(around, cst.BaseStatement):
+            return False
+    return False

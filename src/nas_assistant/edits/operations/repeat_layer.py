@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import libcst as cst
@@ -10,20 +10,23 @@ import libcst as cst
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import place_of, put_behind, wrappable
+from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits.operations._arguments import bias_back, left_out_bias
+from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
 from nas_assistant.edits.operations._text import (
     Written,
     activation,
     copied,
     has_fixed_stride,
     is_depthwise,
-    is_output,
     norm_again,
     norm_behind,
+    norms_behind,
     reads_product,
     runs_again,
 )
-from nas_assistant.graphs import ACTIVATIONS, Node, Operation
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 
 class RepeatLayer(BaseEditOperation):
@@ -44,12 +47,14 @@ class RepeatLayer(BaseEditOperation):
         attention stays the linear map that it is.
         """
         for layer in context.layers:
-            if layer.kind.role not in ("conv", "dense", "separable") or is_output(context, layer):
+            if layer.kind.role not in ("conv", "dense", "separable") or gives_scores(context, layer):
                 continue
             if any(node.input_shape != last.output_shape
                    for node, last in zip(layer.main, layer.last, strict=False)):  # fmt: skip
                 continue
             if len(layer.main) != len(layer.last) or not _one_line(context, layer.call):
+                continue
+            if is_linear_at_times(context, layer):
                 continue
             if not has_fixed_stride(context, layer) or is_depthwise(layer):
                 continue
@@ -60,7 +65,10 @@ class RepeatLayer(BaseEditOperation):
             between = _between(context, layer) if context.torch else {}
             again = _again(context, layer)
             if between is not None and again is not None:
-                yield from self._change(context, layer.call, list(layer.main), layer.layer, again, between)
+                bias = _bias(context, layer, between)
+                yield from self._change(
+                    context, layer.call, list(layer.main), layer.layer, again, between, bias
+                )
         yield from self._blocks(context)
 
     def _change(
@@ -71,6 +79,7 @@ class RepeatLayer(BaseEditOperation):
         layer: str,
         again: str,
         between: Mapping[Operation, Written] = MappingProxyType({}),
+        bias: Sequence[Replacement] = (),
     ) -> Iterator[Change]:
         holder = LayerCall(call, context.kinds["Dropout"], tuple(nodes), {})
         if place_of(context, call).form != "item" and not wrappable(context, holder):
@@ -89,10 +98,11 @@ class RepeatLayer(BaseEditOperation):
             groups |= context.channels.groups_at(node)
         yield Change(
             edit,
-            (*placed, *(item for _, imports in between.values() for item in imports)),
+            (*placed, *bias, *(item for _, imports in between.values() for item in imports)),
             introduces=introduces,
             reads=groups,
             relevant=tuple(node.id for node in nodes),
+            needs=norms_behind(context, holder),
         )
 
     def _blocks(self, context: EditContext) -> Iterator[Change]:
@@ -152,6 +162,15 @@ def _between(context: EditContext, layer: LayerCall) -> dict[Operation, Written]
     normal = {} if own is None else dict([own])
     active = dict([activation(context, layer)])
     return {**normal, **active} if behind == "layer" else {**active, **normal}
+
+
+def _bias(context: EditContext, layer: LayerCall, between: Mapping[Operation, Written]) -> list[Replacement]:
+    """The bias of a convolution that only an activation now keeps from what normalises it further down."""
+    bias = left_out_bias(context, layer)
+    if bias is None or layer.kind.role != "conv" or not between or NORMALISATIONS & between.keys():
+        return []
+    back = bias_back(context, bias)
+    return [] if back is None else [back]
 
 
 def _rebuilds(context: EditContext, call: cst.Call) -> bool:

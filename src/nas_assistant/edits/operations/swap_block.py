@@ -13,8 +13,8 @@ from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._places import place_of
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits.operations._ends import makes_output
 from nas_assistant.edits.operations._helpers import init_of, nodes_of
-from nas_assistant.edits.operations._text import makes_output
 from nas_assistant.graphs import Node
 
 _Blocks: TypeAlias = Mapping[str, tuple[str, ...]]
@@ -148,9 +148,7 @@ def _ends(context: EditContext, runs: _Runs) -> set[str]:
 
 def _makers(context: EditContext, node: Node) -> set[str]:
     """The classes and functions of the file in which a node's layer is constructed and run."""
-    places = [place for place in (node.created, node.call) if place and place.file == context.file]
-    offsets = [context.tree.offset(place.line, place.column or 0) for place in places]
-    calls = [call for offset in offsets if offset is not None for call in context.tree.calls.get(offset, [])]
+    calls = [call for offset in context.offsets(node) for call in context.tree.calls.get(offset, [])]
     return {_outermost(context, call) for call in calls}
 
 

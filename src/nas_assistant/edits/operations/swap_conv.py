@@ -64,6 +64,8 @@ class SwapConv(BaseEditOperation):
         first, second = texts.get("in_channels"), texts.get("out_channels")
         if first is None or second is None or not wrappable(context, layer):
             return None
+        if context.tree.shares_line(layer.call):
+            return None
         kept = [
             f"{name}={cst.Module([]).code_for_node(layer.arguments[name].value)}"
             for name in _KEPT
