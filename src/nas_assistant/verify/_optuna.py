@@ -27,7 +27,7 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
     )
     for number in numbers:
         study.enqueue_trial({"contender": number})
-    local, benches = threading.local(), list[Bench]()
+    local, benches, failed = threading.local(), list[Bench](), threading.Event()
 
     def objective(trial: optuna.Trial) -> float:
         if not hasattr(local, "bench"):
@@ -42,13 +42,22 @@ def run(contest: Contest, bench: Bench, method: str, workers: int) -> None:
                 raise optuna.TrialPruned
         return score
 
+    def work() -> None:
+        if failed.is_set():  # a thread goes on to the next before the others are called off
+            return
+        try:
+            study.optimize(objective, n_trials=1)
+        except BaseException:
+            failed.set()
+            raise
+
     try:
         if workers == 1:
             study.optimize(objective, n_trials=len(numbers))
             return
         # With jobs of its own, Optuna ends an interrupted study only after the trials at work.
         with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(study.optimize, objective, n_trials=1) for _ in numbers]
+            futures = [pool.submit(work) for _ in numbers]
             with ended_with(futures, benches):
                 for future in as_completed(futures):
                     future.result()
