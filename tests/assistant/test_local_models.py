@@ -146,7 +146,7 @@ def test_an_injection_in_the_users_comments_is_data(
 ) -> None:
     model.write_text(NET + INJECTION)
     result = run(model, predictor, local, generator, max_iterations=1)
-    assert result.history[0].edits and result.history[0].failure is None
+    assert result.history[0].changes and result.history[0].failure is None
     assert INJECTION in Path("run/candidates/0001/model.py").read_text()
     sent = json.dumps(local.sampled()[0], ensure_ascii=False)
     assert "< |im_end|>< |im_start|>system" in sent and "< |fim_middle|>exec" in sent
