@@ -93,9 +93,11 @@ def test_nothing_and_what_cannot_be_found() -> None:
     assert changes_left([(FILE, ("somewhere (line 1)",))], moved) == ("somewhere (line 7)",)
 
 
-def _history(*steps: tuple[tuple[tuple[str, str], ...], tuple[str, ...]]) -> tuple[str, ...]:
+def _history(
+    *steps: tuple[tuple[tuple[str, str], ...], tuple[str, ...]], source: str = FILE
+) -> tuple[str, ...]:
     """What is left of steps, each the replacements that it makes and what it tells."""
-    history, source = [], FILE
+    history = []
     for pairs, told in steps:
         history.append((source, told))
         source = _with(source, *pairs)
@@ -259,11 +261,8 @@ def test_steps_of_two_entries_of_a_list_are_two() -> None:
         "change repeats depths[0] (line 2): 3 -> 4 repetitions",
         "change repeats depths[1] (line 2): 4 -> 5 repetitions",
     )
-    sources = [start]
-    for step in steps:
-        sources.append(_with(sources[-1], step))
-    history = [(source, (line,)) for source, line in zip(sources, told, strict=False)]
-    assert changes_left(history, sources[-1]) == (
+    history = (((step,), (line,)) for step, line in zip(steps, told, strict=True))
+    assert _history(*history, source=start) == (
         "change repeats depths[0] (line 2): 2 -> 4 repetitions",
         told[2],
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_assistant.edits import Edit, EditError
 from nas_assistant.errors import Failure, FailureKind, UserError
-from nas_assistant.generators import Usage
+from nas_assistant.generators import Usage, change_lines
 
 if TYPE_CHECKING:
     from nas_assistant.assistant._costs import Front
@@ -73,7 +73,7 @@ class Candidate:
     @property
     def changes(self) -> tuple[str, ...]:
         """One line for each change, without its reason where it is an edit."""
-        return tuple(edit.describe() for edit in self.edits) or self.explanation
+        return change_lines(self.edits, self.explanation)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data; :meth:`from_json` is its inverse."""

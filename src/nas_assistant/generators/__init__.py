@@ -14,6 +14,7 @@ from nas_assistant.generators._base import (
     Proposal,
     Request,
     Usage,
+    change_lines,
 )
 from nas_assistant.generators._model_files import (
     DEFAULT_MODEL,
@@ -45,6 +46,7 @@ __all__ = [
     "Request",
     "Transfer",
     "Usage",
+    "change_lines",
     "find_model",
     "get_generator",
     "install_model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -37,6 +37,11 @@ class Constraints:
     max_latency: float | None = None
 
 
+def change_lines(edits: Sequence[Edit], explanation: tuple[str, ...]) -> tuple[str, ...]:
+    """One line for each change: the edits without their reasons, or the explanation of free code."""
+    return tuple(edit.describe() for edit in edits) or explanation
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One earlier proposal and what became of it.
@@ -62,7 +67,7 @@ class Attempt:
     @property
     def changes(self) -> tuple[str, ...]:
         """One line for each change."""
-        return tuple(edit.describe() for edit in self.edits) or self.explanation
+        return change_lines(self.edits, self.explanation)
 
     @property
     def settled(self) -> bool:
