@@ -71,6 +71,8 @@ def test_bad_plug_ins_are_told_in_one_line(plug_in: object, point: tuple[str, st
     ("broken", "test"),
     [
         ({"grows": 3}, "test_it_says_what_it_is"),
+        ({"grows": 0, "replaces": False}, "test_it_says_what_it_is"),
+        ({"growth": BaseEditOperation.growth}, "test_shape_safe_edits_keep_the_network_running"),
         ({"sites": lambda self, context: iter(())}, "test_it_is_legal_somewhere"),
         ({"name": "narrow"}, "test_its_edits_are_data"),
     ],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from nas_assistant.edits import Change, EditContext, legal_changes, make_changes, parse_operations
+from nas_assistant.edits import Change, EditContext, growth, legal_changes, make_changes, parse_operations
 from nas_assistant.generators import Constraints, Request
 from nas_assistant.generators._grammar import (
     LONGEST_REASON,
@@ -17,7 +17,6 @@ from nas_assistant.generators._grammar import (
     make_offer,
     operations_grammar,
 )
-from nas_assistant.generators._growth import growth
 
 from .conftest import SOURCE, build
 from .gbnf import compile_grammar

@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nas_assistant.edits import EditContext, legal_changes, make_changes
+from nas_assistant.edits import EditContext, growth, legal_changes, make_changes
 from nas_assistant.edits.conformance import KERAS_SAMPLES, TORCH_SAMPLES, Sample
 from nas_assistant.generators import Constraints, Request, get_generator
 from nas_assistant.generators._grammar import make_offer
-from nas_assistant.generators._growth import growth
 from nas_assistant.graphs import ComputationalGraph
 
 from .conftest import SOURCE, build

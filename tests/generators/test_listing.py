@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nas_assistant.edits import Edit, EditContext
+from nas_assistant.edits import Edit, EditContext, growth
 from nas_assistant.generators import Attempt, Constraints, Request
-from nas_assistant.generators._growth import growth
 from nas_assistant.generators._listing import list_changes
 
 Make = Callable[..., Request]

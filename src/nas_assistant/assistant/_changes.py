@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 from nas_assistant.assistant._header import split_lines
 from nas_assistant.assistant._hunks import Diff, Hunk
-from nas_assistant.assistant._layer_names import LABELLED, LayerNames
-from nas_assistant.edits import Argument, Edit
+from nas_assistant.assistant._layer_names import LayerNames, is_labelled
+from nas_assistant.edits import Edit, operation_of
 from nas_assistant.sources import syntax_tree
 
 _LINE = re.compile(r"\(line (\d+)\)")
 _FIRST = re.compile(r"(?:\.0)+$")  # of the layers in a sequence
 _LAYER = re.compile(r"\b[A-Z]\w*(?=\()")
-_TAKES_OUT = ("remove_", "drop_")
-_PUTS_IN = ("insert_", "add_", "repeat_")
 
 _Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
@@ -259,11 +257,13 @@ def _has_more_places(change: Edit | str) -> bool:
 
 
 def _takes_out(change: Edit | str) -> bool:
-    return isinstance(change, Edit) and change.operation.startswith(_TAKES_OUT)
+    operation = operation_of(change) if isinstance(change, Edit) else None
+    return operation is not None and operation.takes_out
 
 
 def _puts_in(change: Edit | str) -> bool:
-    return isinstance(change, Edit) and change.operation.startswith(_PUTS_IN)
+    operation = operation_of(change) if isinstance(change, Edit) else None
+    return operation is not None and operation.puts_in
 
 
 def _joined(changes: Sequence[_Change]) -> tuple[list[_Change], list[_Change]]:
@@ -277,7 +277,7 @@ def _joined(changes: Sequence[_Change]) -> tuple[list[_Change], list[_Change]]:
                 made, brings = {**other.made, **change.made}, [*other.brings, *change.brings]
                 change = replace(change, told=edit, made=made, brings=brings, first=other.first)
                 break
-        before, after = _step(change)
+        before, after = change.told.step if isinstance(change.told, Edit) else (None, None)
         (undone if before is not None and before == after else found).append(change)
     return found, undone
 
@@ -290,18 +290,12 @@ def _joint(first: _Change, second: _Change) -> Edit | None:
     # A layer that something was put behind is the first of a sequence since then, conv.0; and it has another
     # number when something was put in before it.
     alike = _FIRST.sub("", before.layer) == _FIRST.sub("", after.layer) or (
-        second.alone and after.operation not in LABELLED
+        second.alone and not is_labelled(after)
     )
-    start, middle = _step(first)
-    if not alike or start is None or (before.operation, middle) != (after.operation, _step(second)[0]):
+    start, middle = before.step
+    if not alike or start is None or (before.operation, middle) != (after.operation, after.step[0]):
         return None
     return replace(after, layer=before.layer, line=before.line, arguments={**after.arguments, "from": start})
-
-
-def _step(change: _Change) -> tuple[Argument | None, Argument | None]:
-    if isinstance(change.told, str) or "to" not in change.told.arguments:
-        return None, None
-    return change.told.arguments.get("from"), change.told.arguments["to"]
 
 
 def _plainly(hunk: Hunk, diff: Diff) -> str:

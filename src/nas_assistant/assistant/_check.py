@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas_assistant.assistant._constraints import constraint_failure
 from nas_assistant.assistant._linear import linear_failure
-from nas_assistant.edits import Edit, get_operation, list_operations
+from nas_assistant.edits import Edit, operation_of
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.generators import Constraints
 from nas_assistant.graphs import ComputationalGraph
@@ -101,8 +101,7 @@ def idle_edit(
         before: Gives the network before.
         after: The candidate.
     """
-    known = list_operations()
-    made = [(edit, get_operation(edit.operation)) for edit in edits if edit.operation in known]
+    made = [(edit, operation) for edit in edits if (operation := operation_of(edit)) is not None]
     grown = next((edit for edit, operation in made if operation.adds_layers), None)
     if grown is None or any(operation.grows < 0 for _, operation in made):
         return None

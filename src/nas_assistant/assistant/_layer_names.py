@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from nas_assistant.edits import Edit
+from nas_assistant.edits import Edit, operation_of
 from nas_assistant.graphs import ComputationalGraph, Location
 from nas_assistant.relevance import layers_of
 
-LABELLED = ("change_repeats", "scale_width", "repeat_entry")
-"""Operations whose edits have a label in the place of a layer's name."""
+
+def is_labelled(edit: Edit) -> bool:
+    """Whether an edit has the label of a place in the stead of a layer's name."""
+    operation = operation_of(edit)
+    return operation is not None and operation.labelled
 
 
 class LayerNames:
@@ -52,7 +55,7 @@ class LayerNames:
             edit: The edit.
             line: Its line in this file; 0 where it has none of its own.
         """
-        return edit if edit.operation in LABELLED else replace(edit, layer=self._name(edit.layer, line))
+        return edit if is_labelled(edit) else replace(edit, layer=self._name(edit.layer, line))
 
     def _name(self, name: str, line: int) -> str:
         if not line:

@@ -7,8 +7,9 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._choose import edit_id, operations_schema, parse_operations
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._edit import Argument, Edit, EditError
+from nas_assistant.edits._growth import Growth
 from nas_assistant.edits._legal import apply_edits, legal_changes, legal_edits, make_changes
-from nas_assistant.edits._registry import get_operation, list_operations
+from nas_assistant.edits._registry import get_operation, growth, list_operations, operation_of
 
 __all__ = [
     "Argument",
@@ -17,14 +18,17 @@ __all__ = [
     "Edit",
     "EditContext",
     "EditError",
+    "Growth",
     "LayerCall",
     "apply_edits",
     "edit_id",
+    "growth",
     "get_operation",
     "legal_changes",
     "legal_edits",
     "list_operations",
     "make_changes",
+    "operation_of",
     "operations_schema",
     "parse_operations",
     "search_replace",

@@ -9,8 +9,10 @@ from typing import ClassVar
 
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._edit import Argument, Edit, EditError
+from nas_assistant.edits._growth import Growth
 from nas_assistant.edits._replace import Replacement, overlap
 from nas_assistant.errors import FailureKind
+from nas_assistant.graphs import ComputationalGraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class BaseEditOperation(abc.ABC):
         summary: What it does, for a listing.
         grows: 1 where it adds to a layer, so that a layer that helps is the place for it; -1 where it takes
             away or replaces, so that a layer that hurts is; 0 where ``from`` and ``to`` of the edit tell.
+        replaces: Whether it gives another value or layer in the place of one; otherwise it puts something in
+            (``grows`` is 1) or takes something out (-1).
+        labelled: Whether ``layer`` of its edits is the label of a place in the source, not a layer's name.
         adds_layers: Whether the network must have more layers with weights afterwards, which only the network
             can tell.
         weight: How often it is drawn at random, against others.
@@ -74,20 +79,40 @@ class BaseEditOperation(abc.ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     grows: ClassVar[int] = -1
+    replaces: ClassVar[bool] = True
+    labelled: ClassVar[bool] = False
     adds_layers: ClassVar[bool] = False
     weight: ClassVar[float] = 1.0
+
+    @property
+    def puts_in(self) -> bool:
+        """Whether it puts something into the source."""
+        return self.grows > 0 and not self.replaces
+
+    @property
+    def takes_out(self) -> bool:
+        """Whether it takes something out of the source."""
+        return self.grows < 0 and not self.replaces
 
     def direction(self, edit: Edit) -> int:
         """1 for an edit that adds, -1 for one that takes away or replaces."""
         if self.grows:
             return self.grows
-        before, after = edit.arguments.get("from"), edit.arguments.get("to")
+        before, after = edit.step
         numbers = isinstance(before, int | float) and isinstance(after, int | float)
         return 1 if numbers and after > before else -1  # type: ignore[operator]
 
     @abc.abstractmethod
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Every place where the operation is legal, in the order of the file."""
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """An upper bound of what a change adds to the network; none, or less, where it adds nothing.
+
+        It spares candidates that would break a limit; the limit itself is checked on the real model. Where
+        only the sandbox can check the shapes it is a guess.
+        """
+        return Growth()
 
     def apply(self, context: EditContext, edit: Edit) -> Change:
         """The change for an edit that :meth:`sites` lists.

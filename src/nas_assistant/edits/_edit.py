@@ -48,10 +48,15 @@ class Edit:
         return (self.operation, self.line, self.column, *sorted(self.arguments.items()))
 
     @property
+    def step(self) -> tuple[Argument | None, Argument | None]:
+        """The value that it replaces and the one that it gives, each None where there is none."""
+        return self.arguments.get("from"), self.arguments.get("to")
+
+    @property
     def kind(self) -> tuple[object, ...]:
         """What it does, wherever it is done: of two counts, whether it is more or fewer."""
         values = dict(self.arguments)
-        before, after = values.get("from"), values.get("to")
+        before, after = self.step
         if isinstance(before, int) and isinstance(after, int):
             del values["from"]
             values["to"] = "more" if after > before else "fewer"

@@ -10,9 +10,11 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 
-from nas_assistant.edits._base import BaseEditOperation
-from nas_assistant.edits._edit import EditError
+from nas_assistant.edits._base import BaseEditOperation, Change
+from nas_assistant.edits._edit import Edit, EditError
+from nas_assistant.edits._growth import Growth
 from nas_assistant.errors import FailureKind, UserError
+from nas_assistant.graphs import ComputationalGraph
 
 GROUP = "nas_assistant.edits"
 """Entry-point group in which other packages offer edit operations."""
@@ -98,3 +100,13 @@ def get_operation(name: str) -> BaseEditOperation:
             FailureKind.PARSE, f"no edit operation {name!r}: choose one of {', '.join(operations())}"
         )
     return found
+
+
+def operation_of(edit: Edit) -> BaseEditOperation | None:
+    """The operation of an edit, or None for one of a record whose plug-in is gone."""
+    return operations().get(edit.operation)
+
+
+def growth(graph: ComputationalGraph, change: Change) -> Growth:
+    """What a legal change adds to a network at most, as its operation estimates it."""
+    return get_operation(change.edit.operation).growth(graph, change)

@@ -46,6 +46,7 @@ class EditConformance:
         assert operation.name.isidentifier() and operation.name == operation.name.lower()
         assert operation.summary and len(operation.summary.splitlines()) == 1
         assert operation.grows in (-1, 0, 1)
+        assert operation.replaces or operation.grows, "what is put in is more, what is taken out less"
 
     def test_the_samples_can_be_edited(self) -> None:
         """It is known where each creates its layers; without that, the other tests would test nothing."""
@@ -103,13 +104,16 @@ class EditConformance:
             assert ast.dump(syntax_tree(text)) != ast.dump(syntax_tree(sample.source)), change.edit.describe()
 
     def test_shape_safe_edits_keep_the_network_running(self) -> None:
-        """They build, run, give the same shape, and another network with no operation unannounced."""
+        """They build, run, give the same shape, and another network with nothing unannounced."""
         for sample in self.samples:
             before = sample.graph()
             context = EditContext(sample.source, before, sample.framework)
             safe = [change for change in self.operation.sites(context) if change.edit.shape_safe]
             for change in safe[:: -(-len(safe) // _MOST_BUILT) or 1]:
                 after, told = sample.graph(make_changes(context, [change])), change.edit.describe()
+                most = self.operation.growth(before, change)
+                assert after.parameters - before.parameters <= most.parameters + 0.5, told
+                assert after.flops - before.flops <= most.flops + 0.5, told
                 assert after.output_shape == before.output_shape, told
                 assert after.hash != before.hash, told
                 new = {node.op.value for node in after} - {node.op.value for node in before}

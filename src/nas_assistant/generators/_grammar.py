@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_assistant.edits import edit_id
+from nas_assistant.edits import edit_id, growth
 from nas_assistant.generators._base import Constraints
-from nas_assistant.generators._growth import growth, room
+from nas_assistant.generators._room import room
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change

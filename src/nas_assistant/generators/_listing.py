@@ -6,9 +6,9 @@ import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from nas_assistant.edits import legal_changes
+from nas_assistant.edits import growth, legal_changes
 from nas_assistant.generators._crowding import without_crowding
-from nas_assistant.generators._growth import growth, room
+from nas_assistant.generators._room import room
 
 if TYPE_CHECKING:
     from nas_assistant.edits import Change, EditContext

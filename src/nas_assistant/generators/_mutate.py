@@ -13,7 +13,9 @@ from nas_assistant.edits import (
     Edit,
     EditContext,
     EditError,
+    Growth,
     get_operation,
+    growth,
     legal_changes,
     list_operations,
     make_changes,
@@ -21,8 +23,8 @@ from nas_assistant.edits import (
 from nas_assistant.errors import UserError
 from nas_assistant.generators._base import BaseGenerator, Proposal, Request
 from nas_assistant.generators._crowding import without_crowding
-from nas_assistant.generators._growth import Growth, growth, room
 from nas_assistant.generators._payoffs import Payoffs
+from nas_assistant.generators._room import room
 
 Guidance = Literal["relevance", "shuffled", "uniform"]
 

@@ -22,6 +22,7 @@ class AddDropout(BaseEditOperation):
     name = "add_dropout"
     summary = "dropout behind a layer"
     grows = 1
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Activations, hidden dense layers and pools, not in gates, with no dropout behind or one of 0."""

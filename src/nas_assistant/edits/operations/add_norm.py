@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, total
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits.operations._ends import gives_scores
 from nas_assistant.edits.operations._text import (
@@ -16,7 +17,7 @@ from nas_assistant.edits.operations._text import (
     reads,
     runs_again,
 )
-from nas_assistant.graphs import Node, Operation
+from nas_assistant.graphs import ComputationalGraph, Node, Operation
 
 _ROLES = ("conv", "dense", "depthwise", "separable")
 
@@ -27,6 +28,7 @@ class AddNorm(BaseEditOperation):
     name = "add_norm"
     summary = "batch normalisation behind a layer"
     grows = 1
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions and dense layers that no normalisation follows; not the output, nor a gate."""
@@ -51,6 +53,10 @@ class AddNorm(BaseEditOperation):
                 reads=reads(context, layer),
                 relevant=tuple(node.id for node in layer.main),
             )
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The normalisation's."""
+        return total(layer_behind(graph.nodes[node], 0, NORM_WEIGHTS) for node in change.relevant)
 
 
 def _has_statistics(context: EditContext, layer: LayerCall) -> bool:

@@ -23,6 +23,7 @@ class AddSkip(BaseEditOperation):
     name = "add_skip"
     summary = "a skip connection around a layer or block that keeps its input's shape"
     grows = 1
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Calls of the forward pass whose nodes take and give one shape, with weights in between."""

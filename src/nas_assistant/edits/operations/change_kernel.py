@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import Growth, rescaled, resized, total
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
-from nas_assistant.graphs import Node, Operation
+from nas_assistant.graphs import ComputationalGraph, Node, Operation
 
 _SIZES = (1, 3, 5, 7)
 _CONVS = (Operation.CONV, Operation.DEPTHWISE_CONV)
@@ -47,6 +48,14 @@ class ChangeKernel(BaseEditOperation):
                     found = self._resize(context, layer, nodes, side, to, isinstance(size, tuple))
                     if found is not None:
                         yield found
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The weights of the larger kernel, and what the size of the map changes below."""
+        before, after = (int(str(kernel).partition("x")[0]) for kernel in change.edit.step)
+        nodes = [graph.nodes[node] for node in change.relevant]
+        kernels = [node for node in nodes if node.kernel and node.kernel[0] == before]
+        grown = [rescaled(node, (after / before) ** max(len(node.output_shape) - 1, 1)) for node in kernels]
+        return total(grown) + resized(graph, change.sizes)
 
     def _resize(
         self, context: EditContext, layer: LayerCall, nodes: list[Node], side: int, to: int, pair: bool

@@ -32,6 +32,7 @@ class ChangeRepeats(BaseEditOperation):
     name = "change_repeats"
     summary = "one repetition of a block more or less"
     grows = 0
+    labelled = True
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Counts in ``range``, and numbers under names such as ``num_blocks`` or ``depths``.

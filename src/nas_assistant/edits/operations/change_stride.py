@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._growth import Growth, resized
 from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
-from nas_assistant.graphs import Node
+from nas_assistant.graphs import ComputationalGraph, Node
 
 
 class ChangeStride(BaseEditOperation):
@@ -54,6 +55,10 @@ class ChangeStride(BaseEditOperation):
                 edit = self.edit(context, start, layer.layer, {"from": step, "to": to, "what": "stride"})
                 relevant = tuple(node.id for node in nodes)
                 yield Change(edit, (written,), sizes=below, relevant=relevant)
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """What the larger maps take below."""
+        return resized(graph, change.sizes)
 
 
 def _restrided(node: Node, stride: int) -> tuple[int, int]:

@@ -26,6 +26,7 @@ class DropBranch(BaseEditOperation):
 
     name = "drop_branch"
     summary = "a sum of branches without one of them"
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Terms of sums in methods that run the network, but for those that all before them is for."""

@@ -16,6 +16,7 @@ class DropDropout(BaseEditOperation):
 
     name = "drop_dropout"
     summary = "take a dropout layer out"
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Dropout layers with a number for their rate, or none."""

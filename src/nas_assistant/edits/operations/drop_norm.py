@@ -21,6 +21,7 @@ class DropNorm(BaseEditOperation):
 
     name = "drop_norm"
     summary = "take a normalisation layer out"
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Normalisation layers beside another one, or all where few layers are normalised."""

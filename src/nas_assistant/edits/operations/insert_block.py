@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, total
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits.operations._arguments import left_out_bias
@@ -26,9 +27,11 @@ from nas_assistant.edits.operations._text import (
     reads_product,
     runs_again,
 )
-from nas_assistant.graphs import ACTIVATIONS, Operation
+from nas_assistant.graphs import ACTIVATIONS, ComputationalGraph, Operation
 
 _WEIGHT_OPTIONS = ("kernel_initializer", "kernel_regularizer")
+_BLOCK_WEIGHTS = {"conv-bn": (9, 0), "separable": (1, 9), "dense": (1, 1)}
+"""Parameters of a block of width C: so many times C squared, and so many times C."""
 _BLOCKS = {2: ("conv-bn", "separable"), 0: ("dense",)}
 
 
@@ -38,6 +41,7 @@ class InsertBlock(BaseEditOperation):
     name = "insert_block"
     summary = "an activation and a further layer of the same width behind a layer"
     grows = 1
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Convolutions of feature maps, but for depthwise ones, and hidden dense layers.
@@ -75,6 +79,11 @@ class InsertBlock(BaseEditOperation):
                     relevant=tuple(node.id for node in layer.main),
                     needs=norms_behind(context, layer),
                 )
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The block's."""
+        square, line = _BLOCK_WEIGHTS[str(change.edit.arguments["block"])]
+        return total(layer_behind(graph.nodes[node], square, line + NORM_WEIGHTS) for node in change.relevant)
 
 
 def _block(

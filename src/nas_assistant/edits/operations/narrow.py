@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
-from nas_assistant.edits.operations._width import width_sites
+from nas_assistant.edits._growth import Growth
+from nas_assistant.edits.operations._width import width_growth, width_sites
+from nas_assistant.graphs import ComputationalGraph
 
 
 class Narrow(BaseEditOperation):
@@ -18,3 +20,7 @@ class Narrow(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Every channel group whose number is written in the source."""
         yield from width_sites(self, context, (0.75, 0.5))
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The layers themselves, and all that reads their channels."""
+        return width_growth(graph, change)

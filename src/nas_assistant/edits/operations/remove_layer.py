@@ -20,6 +20,7 @@ class RemoveLayer(BaseEditOperation):
 
     name = "remove_layer"
     summary = "take out a layer that keeps its input's shape"
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Layers with equal input and output shapes, but for those that keep two linear layers apart.

@@ -9,8 +9,10 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._growth import Growth, once_more
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, integer
+from nas_assistant.graphs import ComputationalGraph
 
 _LEAST = 8
 _WORD = re.compile(r"\w+")
@@ -26,6 +28,8 @@ class RepeatEntry(BaseEditOperation):
     name = "repeat_entry"
     summary = "one more layer in a list of widths"
     grows = 1
+    replaces = False
+    labelled = True
     adds_layers = True
 
     def sites(self, context: EditContext) -> Iterator[Change]:
@@ -53,6 +57,10 @@ class RepeatEntry(BaseEditOperation):
                 )
                 nodes = [n.id for n in context.graph.weighted_nodes if n.output_shape[:1] == (value,)]
                 yield Change(edit, (Replacement(end, end, f", {text}"),), relevant=tuple(nodes))
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The layers again, each with a normalisation."""
+        return once_more(graph.nodes[node] for node in change.relevant)
 
 
 def _widths(holder: cst.List) -> bool:

@@ -9,6 +9,7 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import Growth, once_more
 from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
@@ -26,7 +27,7 @@ from nas_assistant.edits.operations._text import (
     reads_product,
     runs_again,
 )
-from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, ComputationalGraph, Node, Operation
 
 
 class RepeatLayer(BaseEditOperation):
@@ -39,6 +40,7 @@ class RepeatLayer(BaseEditOperation):
     name = "repeat_layer"
     summary = "a layer or block that keeps its input's shape a second time"
     grows = 1
+    replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Layers with equal input and output shapes, and blocks with an activation used as attributes.
@@ -70,6 +72,10 @@ class RepeatLayer(BaseEditOperation):
                     context, layer.call, list(layer.main), layer.layer, again, between, bias
                 )
         yield from self._blocks(context)
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The layers again, each with a normalisation."""
+        return once_more(graph.nodes[node] for node in change.relevant)
 
     def _change(
         self,

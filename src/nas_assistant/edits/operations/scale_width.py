@@ -10,11 +10,12 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import Growth
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._helpers import parameter_names
-from nas_assistant.edits.operations._width import rounded
-from nas_assistant.graphs import Node, Operation, WeightedNode
+from nas_assistant.edits.operations._width import rounded, width_growth
+from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
 
 _LEAST = 8
 _NOT_CHANNELS = re.compile(
@@ -35,6 +36,7 @@ class ScaleWidth(BaseEditOperation):
     name = "scale_width"
     summary = "one number of channels changed wherever the file writes it"
     grows = 0
+    labelled = True
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Numbers that are the width of layers built from parameters."""
@@ -68,6 +70,10 @@ class ScaleWidth(BaseEditOperation):
                     writes=frozenset(_groups(context)),
                     relevant=tuple(node.id for node in nodes),
                 )
+
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """The layers themselves, and all that reads their channels."""
+        return width_growth(graph, change)
 
     def _widths(self, context: EditContext) -> dict[int, list[Node]]:
         """Widths of layers whose number of channels is not written in their own call in this file."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._growth import Growth, positions, total
 from nas_assistant.edits._places import place_of, wrap, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._text import biasless, copied
-from nas_assistant.graphs import Operation
+from nas_assistant.graphs import ComputationalGraph, Node, Operation
 
 _KEPT = ("kernel_size", "stride", "padding", "dilation")
 _KERAS_KEPT = frozenset(
@@ -56,6 +58,10 @@ class SwapConv(BaseEditOperation):
             relevant = tuple(node.id for node in layer.main)
             yield Change(edit, made, introduces=introduces, reads=groups, relevant=relevant)
 
+    def growth(self, graph: ComputationalGraph, change: Change) -> Growth:
+        """Of the two convolutions over the one; mostly less than nothing."""
+        return total(_separated(graph.nodes[node]) for node in change.relevant)
+
     def _torch(self, context: EditContext, layer: LayerCall) -> tuple[Replacement, ...] | None:
         if any(item.star for item in layer.call.args) or "padding_mode" in layer.arguments:
             return None
@@ -96,3 +102,12 @@ class SwapConv(BaseEditOperation):
             name, imports = context.imports.name("SeparableConv2D")
             return (Replacement(*context.tree.span(layer.call.func), name), *imports)
         return (Replacement(*context.tree.span(layer.call.func), f"{head}.SeparableConv2D"),)
+
+
+def _separated(node: Node) -> Growth:
+    """What a convolution gains by becoming a depthwise and a pointwise one."""
+    if not node.kernel or not node.input_shape or not node.output_shape:
+        return Growth()
+    area, width, wide = math.prod(node.kernel), node.input_shape[0], node.output_shape[0]
+    parameters = float(area * width + width * wide - area * width * wide + width)
+    return Growth(parameters, 2 * parameters * positions(node))
