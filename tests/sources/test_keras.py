@@ -166,7 +166,7 @@ def test_a_layer_is_told_with_what_to_make_of_it(write: Callable[..., Path], ker
 def test_tokens_are_not_padding(vocabulary: int, token: int) -> None:
     import keras
 
-    from nas_assistant.sources._run_keras import _filled
+    from nas_assistant.sources.run_keras import _filled
 
     model = keras.Sequential([keras.layers.Embedding(vocabulary, 4, mask_zero=True)])
     assert _filled(model, (5,), True).tolist() == [[token] * 5] * 2

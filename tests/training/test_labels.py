@@ -28,7 +28,7 @@ def test_a_graph_is_kept_for_what_it_depends_on(tmp_path: Path, monkeypatch: pyt
     seen.add(digest(path))
     monkeypatch.setattr(labels, "__version__", "another")
     seen.add(digest(path))
-    monkeypatch.setattr(labels, "FORMAT", 0)
+    monkeypatch.setattr(labels, "GRAPH_FORMAT", 0)
     seen.add(digest(path))
     assert len(seen) == 6
 

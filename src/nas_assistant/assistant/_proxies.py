@@ -11,8 +11,7 @@ from typing import Any
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.graphs import GRAPH_SUFFIXES
 from nas_assistant.proxies import Score, get_proxy, list_proxies
-from nas_assistant.sources import Inspection, Limits, Sandbox
-from nas_assistant.sources._inspect import run_model
+from nas_assistant.sources import Inspection, Limits, Sandbox, run_model
 
 BATCH = 64
 """Samples of the minibatch, as in the published tables."""

@@ -65,7 +65,7 @@ def _write(
     *,
     given: bool = False,
 ) -> Path:
-    from nas_assistant.predictors._checkpoint import find_checkpoint
+    from nas_assistant.predictors import find_checkpoint
     from nas_assistant.reports.run_report import Background, write_report
 
     folder = None if given else find_checkpoint(checkpoint)

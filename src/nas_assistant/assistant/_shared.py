@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.sources import find_entries, parse_entry, parse_source
-from nas_assistant.sources._names import Names
+from nas_assistant.sources import Names, find_entries, parse_entry, parse_source
 
 _MOST_NAMED = 3
 

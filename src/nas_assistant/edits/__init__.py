@@ -10,8 +10,10 @@ from nas_assistant.edits._edit import Argument, Edit, EditError
 from nas_assistant.edits._growth import Growth
 from nas_assistant.edits._legal import apply_edits, legal_changes, legal_edits, make_changes
 from nas_assistant.edits._registry import get_operation, growth, list_operations, operation_of
+from nas_assistant.edits._replace import Replacement
 
 __all__ = [
+    "Replacement",
     "Argument",
     "BaseEditOperation",
     "Change",

@@ -1,5 +1,6 @@
 """Encoders turn a computational graph into one vector."""
 
+from nas_assistant.encoders._attention import NodeAttention
 from nas_assistant.encoders._embed import embed_arrays
 from nas_assistant.encoders._encoder import EncoderConfig, GraphEncoder
 from nas_assistant.encoders._features import (
@@ -15,6 +16,7 @@ from nas_assistant.encoders._features import (
     mask_batch,
     widen_batch,
 )
+from nas_assistant.encoders._gin import sum_messages
 from nas_assistant.encoders._kin import adopt_kin
 from nas_assistant.encoders._losses import (
     NodeDecoder,
@@ -27,6 +29,8 @@ from nas_assistant.encoders._spectrum import laplacian_spectrum
 from nas_assistant.encoders._structure import STRUCTURE
 
 __all__ = [
+    "sum_messages",
+    "NodeAttention",
     "CATEGORIES",
     "CATEGORY_SIZES",
     "MASKED",

@@ -14,8 +14,7 @@ from nas_assistant.evaluation._metrics import Array, rank_metrics
 from nas_assistant.evaluation.baselines import get_baseline
 from nas_assistant.families import Network, get_family
 from nas_assistant.predictors import Predictor
-from nas_assistant.training import STATISTICS, GraphSet, load_graphs
-from nas_assistant.training._cache import Progress
+from nas_assistant.training import STATISTICS, GraphSet, Progress, load_graphs
 
 METRICS = ("srcc", "srcc_top_decile", "kendall", "ndcg10", "ndcg10_floor20", "regret10", "mae")
 

@@ -6,9 +6,7 @@ import random
 from typing import ClassVar
 
 from nas_assistant.edits import EditContext, EditError, make_changes
-from nas_assistant.generators import BaseGenerator, Proposal, Request
-from nas_assistant.generators._grammar import Offer, make_offer
-from nas_assistant.generators._listing import list_changes
+from nas_assistant.generators import BaseGenerator, Offer, Proposal, Request, list_changes, make_offer
 
 
 class UniformGenerator(BaseGenerator):

@@ -16,6 +16,8 @@ from nas_assistant.generators._base import (
     Usage,
     change_lines,
 )
+from nas_assistant.generators._grammar import Offer, make_offer
+from nas_assistant.generators._listing import list_changes
 from nas_assistant.generators._model_files import (
     DEFAULT_MODEL,
     KNOWN_MODELS,
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 _DOWNLOAD = ("Transfer", "install_model")
 
 __all__ = [
+    "list_changes",
+    "Offer",
+    "make_offer",
     "DEFAULT_MODEL",
     "KNOWN_MODELS",
     "Attempt",

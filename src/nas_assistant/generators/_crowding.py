@@ -8,8 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas_assistant.edits import Change, EditContext
-    from nas_assistant.edits._replace import Replacement
+    from nas_assistant.edits import Change, EditContext, Replacement
     from nas_assistant.generators._base import Request
 
 _LAYER = re.compile(r"\b(?!Sequential\b)[A-Z]\w*(?=\()")

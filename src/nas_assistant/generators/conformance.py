@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nas_assistant.edits import Edit, apply_edits, legal_edits
-from nas_assistant.edits._samples import TORCH_SAMPLES, Sample
+from nas_assistant.edits.conformance import TORCH_SAMPLES, Sample
 from nas_assistant.errors import Failure, FailureKind, UserError
 from nas_assistant.generators._base import Attempt, BaseGenerator, Proposal, Request
 from nas_assistant.relevance import LayerRelevance

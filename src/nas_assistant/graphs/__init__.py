@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant.graphs._builder import GraphBuilder
-from nas_assistant.graphs._graph import GRAPH_SUFFIXES, ComputationalGraph
+from nas_assistant.graphs._graph import GRAPH_FORMAT, GRAPH_SUFFIXES, ComputationalGraph
 from nas_assistant.graphs._locations import record_creation
 from nas_assistant.graphs._node import Location, Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import ACTIVATIONS, COMMUTATIVE, NORMALISATIONS, Operation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nas_assistant.graphs._torch import read_torch as read_torch
 
 __all__ = [
+    "GRAPH_FORMAT",
     "ACTIVATIONS",
     "COMMUTATIVE",
     "GRAPH_SUFFIXES",

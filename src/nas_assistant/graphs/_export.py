@@ -14,8 +14,8 @@ from nas_assistant.graphs._builder import GraphBuilder
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._locations import location_in_trace
 from nas_assistant.graphs._operations import Operation
-from nas_assistant.graphs._torch_calls import Call, plain_name
 from nas_assistant.graphs._torch_nodes import add_call, sample_shape
+from nas_assistant.graphs.torch_calls import Call, plain_name
 
 
 def export_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> ComputationalGraph:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import networkx as nx
     import torch
 
+GRAPH_FORMAT = 1
+"""Of graphs as JSON."""
 GRAPH_SUFFIXES = (".json", ".onnx", ".pkl")
 """Of the files that :meth:`ComputationalGraph.from_file` reads as they are, without a sandbox."""
 

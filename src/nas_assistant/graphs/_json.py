@@ -7,11 +7,10 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from nas_assistant.errors import UserError
-from nas_assistant.graphs._graph import ComputationalGraph
+from nas_assistant.graphs._graph import GRAPH_FORMAT, ComputationalGraph
 from nas_assistant.graphs._node import Location, Node, RegularNode, WeightedNode
 from nas_assistant.graphs._operations import Operation
 
-FORMAT = 1
 MAX_NODES = 20_000
 
 Shape: TypeAlias = tuple[NonNegativeInt, ...]
@@ -57,8 +56,8 @@ class _GraphData(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> _GraphData:
-        if self.format != FORMAT:
-            raise ValueError(f"format {self.format} is not {FORMAT}, the one this version reads")
+        if self.format != GRAPH_FORMAT:
+            raise ValueError(f"format {self.format} is not {GRAPH_FORMAT}, the one this version reads")
         for index, node in enumerate(self.nodes):
             if any(source >= index for source in node.inputs):
                 raise ValueError(f"node {index} reads a node that does not come before it")
@@ -68,7 +67,7 @@ class _GraphData(BaseModel):
 def graph_to_json(graph: ComputationalGraph) -> dict[str, Any]:
     """The graph as JSON data, attributes at their defaults left out."""
     return {
-        "format": FORMAT,
+        "format": GRAPH_FORMAT,
         "name": graph.name,
         "framework": graph.framework,
         "unused_parameters": graph.unused_parameters,

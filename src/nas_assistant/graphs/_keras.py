@@ -104,7 +104,7 @@ def _filled(declared: Sequence[int | None], given: Sequence[int]) -> tuple[int, 
 
 
 def _model_order(model: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    from nas_assistant.graphs._keras_layers import reads_channels_last
+    from nas_assistant.graphs.keras_layers import reads_channels_last
 
     return (*shape[1:], shape[0]) if len(shape) in (3, 4) and reads_channels_last(model) else shape
 

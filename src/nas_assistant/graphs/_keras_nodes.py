@@ -9,10 +9,10 @@ from typing import Any
 import keras
 
 from nas_assistant.graphs._builder import GraphBuilder
-from nas_assistant.graphs._keras_layers import Step, describe_layer, reads_channels_last, weights_of
 from nas_assistant.graphs._locations import created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs.keras_layers import Step, describe_layer, reads_channels_last, weights_of
 
 _ACTIVATIONS = {
     "relu": Operation.RELU,

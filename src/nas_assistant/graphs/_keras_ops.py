@@ -14,9 +14,9 @@ from nas_assistant.graphs._channels_last import (
     transposed_convolution,
     zero_padding,
 )
-from nas_assistant.graphs._keras_layers import Step, rectifier
 from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs.keras_layers import Step, rectifier
 
 Handler = Callable[[Any, Sequence[Any], tuple[int, ...]], Step]
 _HANDLERS: dict[str, Handler] = {}

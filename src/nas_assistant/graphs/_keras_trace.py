@@ -13,12 +13,12 @@ from keras.src.backend.common.variables import Variable
 from keras.src.models.functional import Functional
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._keras_layers import Step, weights_of
 from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite
 from nas_assistant.graphs._keras_ops import describe_operation, is_variable
 from nas_assistant.graphs._locations import caller_location, created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs.keras_layers import Step, weights_of
 
 
 def trace_keras(model: Any, inputs: Any) -> ComputationalGraph:

@@ -13,13 +13,13 @@ import tensorflow as tf
 from keras import tree
 
 from nas_assistant.graphs._graph import ComputationalGraph
-from nas_assistant.graphs._keras_layers import Step, weights_of
 from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite
 from nas_assistant.graphs._locations import caller_location, is_library
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import BATCH_NORM_SCALE
 from nas_assistant.graphs._tensorflow_ops import describe_tensorflow
+from nas_assistant.graphs.keras_layers import Step, weights_of
 
 _MAX_OPERATIONS = 200_000
 # What these return is the same for every batch.

@@ -15,9 +15,9 @@ from nas_assistant.graphs._channels_last import (
     transposed_convolution,
     zero_padding,
 )
-from nas_assistant.graphs._keras_layers import Step
 from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
+from nas_assistant.graphs.keras_layers import Step
 
 Shape = tuple[int, ...]
 Handler = Callable[[Any, Sequence[Shape]], Step]

@@ -11,7 +11,7 @@ from nas_assistant.graphs._builder import GraphBuilder
 from nas_assistant.graphs._locations import created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
-from nas_assistant.graphs._torch_calls import Call, describe
+from nas_assistant.graphs.torch_calls import Call, describe
 
 
 def add_call(

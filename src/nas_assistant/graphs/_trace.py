@@ -16,8 +16,8 @@ from nas_assistant.graphs._builder import GraphBuilder
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._locations import caller_location
 from nas_assistant.graphs._operations import Operation
-from nas_assistant.graphs._torch_calls import Call, bind, plain_name
 from nas_assistant.graphs._torch_nodes import add_call, sample_shape
+from nas_assistant.graphs.torch_calls import Call, bind, plain_name
 
 
 def trace_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> ComputationalGraph:

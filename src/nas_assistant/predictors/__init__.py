@@ -8,7 +8,7 @@ from nas_assistant.predictors._calibration import (
     conformal_half_width,
     pair_residuals,
 )
-from nas_assistant.predictors._checkpoint import load_checkpoint, save_checkpoint
+from nas_assistant.predictors._checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nas_assistant.predictors._experts import MixtureOfExperts
 from nas_assistant.predictors._mixture import GaussianMixture
 from nas_assistant.predictors._prediction import Prediction
@@ -19,6 +19,7 @@ from nas_assistant.predictors._traits import traits
 from nas_assistant.predictors._vocabulary import Vocabulary
 
 __all__ = [
+    "find_checkpoint",
     "COVERAGE",
     "Adapter",
     "Calibration",

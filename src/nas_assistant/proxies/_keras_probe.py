@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
-from nas_assistant.graphs._keras_layers import reads_channels_last
+from nas_assistant.graphs.keras_layers import reads_channels_last
 from nas_assistant.proxies._keras_recorder import (
     find_gates,
     find_layer_outputs,

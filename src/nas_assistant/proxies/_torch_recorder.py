@@ -11,7 +11,7 @@ import torch
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Operation
-from nas_assistant.graphs._torch_calls import Call, bind, describe, plain_name
+from nas_assistant.graphs.torch_calls import Call, bind, describe, plain_name
 
 LAYERS = frozenset({Operation.CONV, Operation.DEPTHWISE_CONV, Operation.CONV_TRANSPOSE, Operation.DENSE})
 _GATES = ACTIVATIONS - {Operation.SOFTMAX}

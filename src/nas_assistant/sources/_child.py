@@ -80,11 +80,11 @@ def _build_and_run(job: dict[str, Any], path: Path, notes: list[str]) -> dict[st
         example = load_example(job["data"], notes)
     seed_all(job["seed"])
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
-        from nas_assistant.sources._run_torch import run as run_torch
+        from nas_assistant.sources.run_torch import run as run_torch
 
         result = run_torch(model, job, example, notes)
     elif "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model):
-        from nas_assistant.sources._run_keras import run as run_keras
+        from nas_assistant.sources.run_keras import run as run_keras
 
         result = run_keras(model, job, example, notes)
     else:

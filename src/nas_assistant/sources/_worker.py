@@ -90,13 +90,13 @@ def _warm_up(framework: str) -> None:
     from nas_assistant.sources import _child  # noqa: F401
 
     if framework == "torch":
-        from nas_assistant.sources import _run_torch
+        from nas_assistant.sources import run_torch
 
-        _run_torch.warm_up()
+        run_torch.warm_up()
     else:
-        from nas_assistant.sources import _run_keras
+        from nas_assistant.sources import run_keras
 
-        _run_keras.warm_up()
+        run_keras.warm_up()
 
 
 def _send(reply: int, header: dict[str, Any], body: bytes = b"") -> None:

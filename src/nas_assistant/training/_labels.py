@@ -15,9 +15,9 @@ import numpy as np
 from nas_assistant import __version__
 from nas_assistant.encoders import GraphArrays
 from nas_assistant.errors import ModelError, UserError
-from nas_assistant.graphs import GRAPH_SUFFIXES, ComputationalGraph
-from nas_assistant.graphs._json import FORMAT
+from nas_assistant.graphs import GRAPH_FORMAT, GRAPH_SUFFIXES, ComputationalGraph
 from nas_assistant.sources import (
+    Names,
     Sandbox,
     choose_entry,
     find_entries,
@@ -25,7 +25,6 @@ from nas_assistant.sources import (
     parse_source,
     read_source,
 )
-from nas_assistant.sources._names import Names
 from nas_assistant.training._cache import GraphSet
 from nas_assistant.training._fine_tune import LEAST
 
@@ -199,7 +198,7 @@ def _kept(label: Label, cache: Path) -> ComputationalGraph | None:
 
 def _digest(label: Label) -> str:
     """Names what a graph depends on: who reads it, the entry, the file and what it imports beside it."""
-    digest = hashlib.blake2b(f"{__version__}\0{FORMAT}\0{label.entry or ''}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{__version__}\0{GRAPH_FORMAT}\0{label.entry or ''}".encode(), digest_size=16)
     for path in _modules(label.path) if label.path.suffix == ".py" else (label.path,):
         digest.update(hashlib.blake2b(path.read_bytes()).digest())
     return digest.hexdigest()

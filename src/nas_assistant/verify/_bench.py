@@ -17,13 +17,9 @@ import numpy as np
 from safetensors.numpy import load, load_file, save
 
 from nas_assistant._files import locked, replace_bytes, replace_json
-from nas_assistant.assistant._run import read_config
+from nas_assistant.assistant import read_config
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
-from nas_assistant.sources import Limits, Outcome, Sandbox
-from nas_assistant.sources._inspect import job_result
-from nas_assistant.sources._limits import GIB
-from nas_assistant.sources._resolve_data import ResolvedData, resolve_data
-from nas_assistant.sources._roots import reach
+from nas_assistant.sources import GIB, Limits, Outcome, ResolvedData, Sandbox, job_result, reach, resolve_data
 from nas_assistant.verify._messages import unpack
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._subject import Subject

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.stats import norm
 
-from nas_assistant.assistant._models import load_predictor
-from nas_assistant.assistant._record import read_run
-from nas_assistant.assistant._run import CONFIG, RunDirectory
+from nas_assistant.assistant import RunDirectory, load_predictor, read_config, read_run
 from nas_assistant.errors import UserError
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._recipe import Recipe
@@ -158,7 +156,7 @@ def read_contenders(
     run_dir = Path(run_dir)
     if top < 1:
         raise UserError(f"--top {top}: at least 1")
-    if not (run_dir / CONFIG).is_file():
+    if read_config(run_dir) is None:
         raise UserError(f"{run_dir}: not the folder of a run of 'nas-assistant improve'")
     predictor = predictor or load_predictor(checkpoint)
     with closing(RunDirectory(run_dir)) as run:

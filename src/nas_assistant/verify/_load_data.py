@@ -11,10 +11,17 @@ import numpy as np
 from safetensors.numpy import save
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._child import seed_all
-from nas_assistant.sources._data import IMAGE_SUFFIXES, SPLITS, decode, with_files, with_object
-from nas_assistant.sources._labelled import fitted, read_labelled
-from nas_assistant.sources._load import JobFailure
+from nas_assistant.sources.sandboxed import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    JobFailure,
+    decode,
+    fitted,
+    read_labelled,
+    seed_all,
+    with_files,
+    with_object,
+)
 from nas_assistant.verify._messages import pack
 
 Array = np.ndarray[Any, Any]

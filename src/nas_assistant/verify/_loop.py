@@ -15,8 +15,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._child import kind_of, seed_all
-from nas_assistant.sources._load import JobFailure, load_module, make_object
+from nas_assistant.sources.sandboxed import JobFailure, kind_of, load_module, make_object, seed_all
 from nas_assistant.verify._batches import Array, Samples, held_out_batches, steps_per_epoch, training_batches
 from nas_assistant.verify._messages import pack
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nas_assistant.sources._run_keras import follow_format, is_channels_last, run_failure
+from nas_assistant.sources.run_keras import follow_format, is_channels_last, run_failure
 from nas_assistant.verify._batches import Array, Samples
 from nas_assistant.verify._loop import Trainee, check_scores, output_kind
 

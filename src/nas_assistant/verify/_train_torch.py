@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nas_assistant.sources._run_torch import run_failure, tensors_in, unwrapped
+from nas_assistant.sources.run_torch import run_failure, tensors_in, unwrapped
 from nas_assistant.verify._batches import Array, Samples
 from nas_assistant.verify._loop import Trainee, check_scores, output_kind
 

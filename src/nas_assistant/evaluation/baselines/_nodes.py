@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from nas_assistant.encoders import GraphArrays
-from nas_assistant.encoders._features import CATEGORIES, CATEGORY_SIZES, SIZES
+from nas_assistant.encoders import CATEGORIES, CATEGORY_SIZES, SIZES, GraphArrays
 
 SCALES = {
     "channels_in": 512.0,

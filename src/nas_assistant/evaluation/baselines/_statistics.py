@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas_assistant.encoders import GraphArrays
-from nas_assistant.encoders._features import CATEGORIES, CATEGORY_SIZES, SIZES
+from nas_assistant.encoders import CATEGORIES, CATEGORY_SIZES, SIZES, GraphArrays
 from nas_assistant.evaluation.baselines._base import Array
 
 _OPERATION = CATEGORIES.index("op")

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas_assistant.encoders import GraphArrays, contrastive_loss, spectral_soft_labels
-from nas_assistant.encoders._attention import NodeAttention
+from nas_assistant.encoders import GraphArrays, NodeAttention, contrastive_loss, spectral_soft_labels
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.evaluation.baselines._clusters import FuzzyClusters
 from nas_assistant.evaluation.baselines._fitting import Labels, all_graphs, batches, descend

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nas_assistant.encoders import GraphArrays
-from nas_assistant.encoders._gin import sum_messages
+from nas_assistant.encoders import GraphArrays, sum_messages
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.evaluation.baselines._fitting import Labels, all_graphs, batches, descend
 from nas_assistant.evaluation.baselines._nodes import GennapeNodes, NodeBatch

@@ -10,8 +10,7 @@ import torch
 from nas_assistant.encoders import GraphArrays
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.predictors import StructurePrior, from_target
-from nas_assistant.training import GraphSet, TrainingConfig
-from nas_assistant.training._train import fit_prior
+from nas_assistant.training import GraphSet, TrainingConfig, fit_prior
 
 
 class Structure(BaseBaseline):

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from nas_assistant.encoders import GraphArrays, GraphEncoder, embed_arrays
-from nas_assistant.encoders._features import SIZES
+from nas_assistant.encoders import SIZES, GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.evaluation.baselines._base import Array, BaseBaseline, Progress
 from nas_assistant.evaluation.baselines._fitting import Labels, descend
 from nas_assistant.evaluation.baselines._nodes import SCALES, linear_sizes

@@ -9,8 +9,7 @@ from pathlib import Path
 from string import Template
 
 from nas_assistant._files import replacing
-from nas_assistant.assistant import Options, RunRecord
-from nas_assistant.assistant._history import SAME_ACCURACY
+from nas_assistant.assistant import SAME_ACCURACY, Options, RunRecord
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
 from nas_assistant.relevance import relevance

@@ -222,6 +222,7 @@ def run_failure(
     remedy: str = _REMEDY,
     line: int | None = None,
 ) -> JobFailure:
+    """What an error of the user's model, run on a batch, is told as; ``what`` is what was done with it."""
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = line or user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
@@ -277,6 +278,7 @@ def _likely_shapes(model: nn.Module) -> Iterator[tuple[int, ...]]:
 
 
 def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors of whatever a model gave, in its order."""
     if isinstance(value, torch.Tensor):
         return [value]
     if isinstance(value, dict):

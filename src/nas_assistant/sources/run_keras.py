@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.graphs import read_keras
-from nas_assistant.graphs._keras_layers import reads_channels_last
+from nas_assistant.graphs.keras_layers import reads_channels_last
 from nas_assistant.sources._example import Example, shape_text, to_channels_first
 from nas_assistant.sources._inputs import check_one_input
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
@@ -181,6 +181,7 @@ def _train_step(model: Any, batch: Any, path: Path) -> None:
 
 
 def run_failure(error: BaseException, path: Path, batch: Any, what: str) -> JobFailure:
+    """What an error of the user's model, run on a batch, is told as; ``what`` is what was done with it."""
     cause = error.__cause__ if isinstance(error, UserError) and error.__cause__ else error
     line = user_line(cause, path)
     place = f"{path.name}:{line}" if line else path.name
@@ -228,6 +229,7 @@ def _text(shape: tuple[int, ...]) -> str:
 
 
 def is_channels_last() -> bool:
+    """Whether Keras takes and gives images with their channels last."""
     return bool(keras.config.image_data_format() == "channels_last")
 
 
