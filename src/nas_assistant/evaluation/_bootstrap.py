@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import kendalltau
 
-from nas_assistant.evaluation._metrics import Array, top_decile
+from nas_assistant.metrics import Array, top_decile
 
 Counts = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

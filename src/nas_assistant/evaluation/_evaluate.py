@@ -10,9 +10,9 @@ import numpy as np
 
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation._bootstrap import bootstrap_intervals
-from nas_assistant.evaluation._metrics import Array, rank_metrics
 from nas_assistant.evaluation.baselines import get_baseline
 from nas_assistant.families import Network, get_family
+from nas_assistant.metrics import Array, rank_metrics
 from nas_assistant.predictors import Predictor
 from nas_assistant.training import STATISTICS, GraphSet, Progress, load_graphs
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant.evaluation._metrics import Array
+from nas_assistant.metrics import Array
 
 Record = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nas_assistant.errors import ModelError
-from nas_assistant.evaluation._metrics import Array, spearman
+from nas_assistant.metrics import Array, spearman
 
 if TYPE_CHECKING:
     from nas_assistant.families import BaseFamily, Network

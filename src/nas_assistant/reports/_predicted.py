@@ -47,7 +47,7 @@ def plot_predictions(graphs: Sequence[GraphSet], predictor: Predictor) -> Figure
 
 
 def _panel(axes: Axes, graphs: GraphSet, predictor: Predictor, colour: str) -> None:
-    from nas_assistant.evaluation import spearman
+    from nas_assistant.metrics import spearman
 
     predictions = predictor.predict_arrays(graphs.graphs)
     predicted = np.asarray([p.accuracy for p in predictions])

@@ -10,7 +10,7 @@ import torch
 
 import nas_assistant
 from nas_assistant.errors import UserError
-from nas_assistant.evaluation import rank_metrics
+from nas_assistant.metrics import rank_metrics
 from nas_assistant.predictors import Adapter, Predictor, Vocabulary, from_target, to_target, traits
 from nas_assistant.training._cache import GraphSet
 

@@ -18,8 +18,8 @@ import torch
 import nas_assistant
 from nas_assistant.encoders import GraphEncoder, adopt_kin, embed_arrays
 from nas_assistant.errors import UserError
-from nas_assistant.evaluation import rank_metrics
 from nas_assistant.families import get_family
+from nas_assistant.metrics import rank_metrics
 from nas_assistant.predictors import (
     COVERAGE,
     Calibration,
