@@ -334,3 +334,23 @@ def test_what_slid_into_another_change_is_told_with_it() -> None:
         "change activation block.2 (line 4): relu -> gelu",
     )
     assert changes_left([(NEST, told)], best) == told
+
+
+DROP, ADD = "drop dropout net.9 (line 2): hurts", "add dropout net.8 (line {}): helps"
+
+
+def test_what_takes_the_place_of_what_an_earlier_step_took_out_is_told_once() -> None:
+    for line, number in (("    ReLU(), Dropout(0.5)", 2), ("    Dropout(0.5)", 1)):
+        start = f"net = Seq(\n{line},\n)\n"
+        first = _with(start, (", Dropout(0.5)" if number == 2 else "    Dropout(0.5),\n", ""))
+        steps = [(start, (DROP,)), (first, (ADD.format(number),))]
+        told = changes_left(steps, _with(start, ("0.5", "0.3")))
+        assert told == ("line 2 is changed: Dropout(0.5) -> Dropout(0.3): helps",)
+
+
+def test_what_is_put_in_elsewhere_in_the_line_is_told_apart() -> None:
+    start = "net = Seq(\n    Dropout(0.5), ReLU(),\n)\n"
+    first = _with(start, ("Dropout(0.5), ", ""))
+    add = ADD.format(2)
+    told = changes_left([(start, (DROP,)), (first, (add,))], _with(first, ("ReLU()", "ReLU(), Dropout(0.3)")))
+    assert told == (DROP, add)

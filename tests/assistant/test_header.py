@@ -51,9 +51,16 @@ def test_a_comment_cannot_become_code() -> None:
 
 def test_a_long_comment_is_wrapped_and_ends() -> None:
     lines = comment("word " * 1000)
-    assert 2 < len(lines) < 6 and max(map(len, lines)) <= 100
+    assert 2 < len(lines) < 9 and max(map(len, lines)) <= 100 and lines[-1].endswith(" word ...")
     assert all(line.startswith("# NAS - Assist: ") for line in lines)
     assert strip_header(add_header("x = 1\n", [gain_line(0.1, 0.2), *lines])) == "x = 1\n"
+
+
+def test_what_several_edits_say_of_one_place_is_not_cut_off() -> None:
+    steps = "; ".join(f"repeat layer stage2.0.branch2.{step} (line 41): once more" for step in range(7))
+    told = f"line 43 is changed: ReLU -> SiLU (left of: {steps}): so less or other of it may help-more"
+    lines = [line.removeprefix("# NAS - Assist: ").strip() for line in comment(told)]
+    assert " ".join(lines) == told
 
 
 @pytest.mark.parametrize(("before", "after"), [("a\nb\n", "a\nc\n"), ("a\nb", "a\nc"), ("a\nb", "a\nb\nc\n")])

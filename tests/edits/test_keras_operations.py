@@ -336,3 +336,30 @@ def test_strings_have_the_quotes_of_the_file(keras_bench: Callable) -> None:
     source = FUNCTIONAL.replace('"', "'")
     (added, *_) = keras_bench(source).edited("insert_block", "conv2d_1", block="conv-bn")
     assert added == "+x = Conv2D(16, 3, padding='same', use_bias=False)(x)"
+
+
+TOKENS = """\
+from keras import Input, Model
+from keras.layers import Activation, Attention, Conv2D, Dense, GlobalAveragePooling2D, ReLU
+
+acts = {"relu": ReLU(), "swish": Activation("swish")}
+again = ReLU()
+inputs = Input((8, 8, 3))
+x = acts["relu"](Conv2D(8, 1)(inputs))
+x = again(Conv2D(8, 1)(x))
+x = again(Dense(8)(x))
+x = Dense(8, activation="relu")(x)
+q = Dense(8)(x)
+x = Attention()([q, x, x])
+x = Dense(6, activation="relu")(x)
+x = GlobalAveragePooling2D()(x)
+model = Model(inputs, Dense(10)(x))
+"""
+
+
+def test_tables_shared_layers_and_vectors_of_a_map_are_minded(keras_bench: Callable) -> None:
+    bench = keras_bench(TOKENS, shape=(8, 8, 3))
+    changed = {edit.layer for edit in bench.edits if edit.operation == "change_activation"}
+    assert changed == {"re_lu_1", "dense_1", "dense_3"}
+    assert [edit.layer for edit in bench.edits if edit.operation == "add_dropout"] == ["dense_3"]
+    assert bench.edited("add_dropout")[-1] == "+x = Dropout(0.1)(x)"

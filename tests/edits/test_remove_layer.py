@@ -163,3 +163,58 @@ model = Model(inputs, layers.Dense(10)(x))
         "    x = layers.BatchNormalization()(x)\n    x = layers.ReLU()(x)\n",
     )
     assert not removals(keras_bench(loop))
+
+
+SELF_MADE = """\
+from torch import nn
+
+
+class ConvNorm(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.BatchNorm2d(outputs), nn.Tanh())
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = ConvNorm(3, 8)
+        self.last = ConvNorm(8, 8)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.last(self.stem(x)).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize("constructor", ["super()", "super(ConvNorm, self)"])
+def test_a_layer_of_which_a_sequential_makes_itself_goes_whole(
+    torch_bench: Callable, constructor: str
+) -> None:
+    source = SELF_MADE.replace("super().__init__(nn", f"{constructor}.__init__(nn")
+    lines = torch_bench(source).edited("remove_layer", "stem.1")
+    assert len(lines) == 2 and lines[1] == lines[0].replace(", nn.ReLU()", "").replace("-", "+", 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("        self.head =", "        nn.init.ones_(self.last[2].weight)\n        self.head ="),
+        (
+            "\n\nclass Net",
+            "        nn.init.ones_(self[2].weight)\n\n\nclass Net",
+        ),
+        (
+            "\n\nclass Net",
+            "\n    def forward(self, x):\n        return super().forward(x)\n\n\nclass Net",
+        ),
+    ],
+)
+def test_but_not_where_its_places_may_count(torch_bench: Callable, old: str, new: str) -> None:
+    lines = torch_bench(SELF_MADE.replace(old, new)).edited("remove_layer", "stem.1")
+    assert lines[1] == lines[0].replace("ReLU()", "Identity()").replace("-", "+", 1)
+
+
+@pytest.mark.parametrize(("layer", "stays"), [("ReLU", True), ("ReLU6", True), ("SiLU", False)])
+def test_an_activation_stays_that_names_its_class(torch_bench: Callable, layer: str, stays: bool) -> None:
+    source = SELF_MADE.replace("ConvNorm", "ConvBNRelu").replace("nn.ReLU(", f"nn.{layer}(")
+    assert ("stem.1" not in removals(torch_bench(source))) is stays

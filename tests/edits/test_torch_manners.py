@@ -131,11 +131,11 @@ def test_layers_behind_a_call_of_several_lines_get_lines_of_their_own(
 
 def test_two_edits_do_not_wrap_one_layer_twice(torch_bench: Callable) -> None:
     bench = torch_bench(GATED)
-    norm = choose(bench.edits, "add_norm", "pointwise")
-    block = choose(bench.edits, "insert_block", "pointwise", block="separable")
+    norm = choose(bench.edits, "add_norm", "stem")
+    block = choose(bench.edits, "insert_block", "stem", block="separable")
     with pytest.raises(EditError, match="does not go together with"):
         bench.apply(norm, block)
-    bench.check(bench.apply(block, choose(bench.edits, "change_kernel", "pointwise", to="3x3")))
+    bench.check(bench.apply(block, choose(bench.edits, "change_kernel", "stem", to="5x5")))
 
 
 def test_a_line_of_layers_that_becomes_too_long_is_unfolded(torch_bench: Callable) -> None:

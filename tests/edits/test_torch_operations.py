@@ -371,7 +371,7 @@ class Net(nn.Module):
         "+        layers += [",
         "+            nn.Conv2d(8, 8, kernel_size=3),",
         "+            nn.BatchNorm2d(8),",
-        "+            nn.ReLU(),",
+        "+            nn.ReLU(inplace=True),",
         "+            nn.Conv2d(8, 8, kernel_size=3, padding=1, groups=8, bias=False),",
         "+            nn.Conv2d(8, 8, kernel_size=1, bias=False),",
         "+            nn.BatchNorm2d(8),",

@@ -374,7 +374,7 @@ class Split(nn.Module):
 def test_no_skip_around_what_gives_a_tuple(torch_bench: Callable) -> None:
     bench = torch_bench(RECURRENT, shape=(5, 8))
     skips = {edit.arguments["what"] for edit in bench.edits if edit.operation == "add_skip"}
-    assert skips == {"self.mix + x", "self.fc + x"}
+    assert skips == {"self.mix(x) + x", "self.fc(x) + x"}
 
 
 @pytest.mark.parametrize(("dilation", "padding"), [("2", "2"), ("(2, 1)", "(2, 1)")])
@@ -622,3 +622,225 @@ def test_a_count_that_is_the_number_of_classes_too_stays(torch_bench: Callable) 
         for text, offered in ((source, set()), (other, {9, 11})):
             repeats = [edit for edit in torch_bench(text).edits if edit.operation == "change_repeats"]
             assert {edit.arguments["to"] for edit in repeats} == offered
+
+
+RESIDUAL = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.block = nn.Conv2d(8, 8, 1)
+        self.more = nn.Conv2d(8, 8, 3, padding=1)
+        self.drop = nn.Dropout(0.1)
+        self.scale = nn.Parameter(torch.ones(8, 1, 1))
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.unit(self.stem(x).relu())
+        x = self.more(x)
+        return self.head(x.mean((2, 3)))
+
+    def unit(self, x):
+        BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "residual"),
+    [
+        ("y = self.block(x); return x + y", True),
+        ("y = self.block(x); y = self.drop(self.norm(y)); x = x.relu(); return (x + y).relu()", True),
+        ("y = x; x = self.norm(x).relu(); x = self.block(x); x += y; return x", True),
+        ("y = self.block(x); return x + self.scale * y", True),
+        ("y = self.block(x); return y + self.norm(y) + x", True),
+        ("y = self.block(x); return y", False),
+        ("y = self.block(x); return y + self.norm(y)", False),
+        ("y = self.block(x); return self.stem(y[:, :3]) + self.stem(x[:, :3])", False),
+    ],
+)
+def test_no_skip_where_the_input_is_added_already(torch_bench: Callable, body: str, residual: bool) -> None:
+    source = RESIDUAL.replace("        BODY", "\n".join(f"        {line}" for line in body.split("; ")))
+    skips = {edit.layer for edit in torch_bench(source).edits if edit.operation == "add_skip"}
+    assert skips == ({"more"} if residual else {"block", "more"})
+
+
+def test_nor_around_a_layer_that_adds_it_itself(torch_bench: Callable) -> None:
+    source = RECURRENT.replace("nn.GRU(8, 8, batch_first=True)", "LAYER").replace("y = self.gru(x)", "y = x,")
+    source = source.replace("x, _ = self.gru(x)", "x = self.gru(x)")
+    for layer, more in (
+        ("nn.Sequential(nn.Linear(8, 8), nn.ReLU())", {"self.gru(x) + x"}),
+        ("nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)", set()),
+    ):
+        edits = torch_bench(source.replace("LAYER", layer), shape=(5, 8)).edits
+        skips = {edit.arguments["what"] for edit in edits if edit.operation == "add_skip"}
+        assert skips == {"self.mix(x) + x", "self.fc(x) + x"} | more
+
+
+TABLE = """\
+from collections import OrderedDict
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self, name="relu"):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.act = ACT
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.head(self.act(self.stem(x)).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "table"),
+    [
+        ("{'relu': nn.ReLU(), 'lrelu': nn.LeakyReLU(0.1)}[name]", True),
+        ("{'relu': lambda: nn.ReLU()}[name]()", True),
+        ("{'relu': lambda x: F.relu(x)}[name]", True),
+        ("dict(relu=nn.ReLU(), lrelu=nn.LeakyReLU(0.1))[name]", True),
+        ("nn.ModuleDict({'relu': nn.ReLU()})[name]", True),
+        ("nn.ModuleDict([['lrelu', nn.LeakyReLU()], ['relu', nn.ReLU()]])[name]", True),
+        ("{'max': nn.MaxPool2d(3, 1, 1), 'relu': nn.AvgPool2d(3, 1, 1)}[name]", True),
+        ("nn.Sequential(OrderedDict([('one', nn.ReLU()), ('two', nn.MaxPool2d(3, 1, 1))]))", False),
+        ("nn.Sequential(OrderedDict({'one': nn.ReLU(), 'two': nn.MaxPool2d(3, 1, 1)}))", False),
+        ("nn.ModuleDict({'relu': nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 1, 1))})[name]", False),
+    ],
+)
+def test_what_a_table_holds_by_its_name_stays(torch_bench: Callable, act: str, table: bool) -> None:
+    operations = {edit.operation for edit in torch_bench(TABLE.replace("ACT", act)).edits}
+    changing = {"change_activation", "swap_pool"}
+    assert operations & changing == (set() if table else changing)
+    assert not table or not operations & {"remove_layer", "add_dropout"}
+
+
+TOKENS = """\
+from torch import nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(8, 8)
+        self.qkv = nn.Linear(8, 24)
+        self.keys = nn.Linear(8, 8)
+        self.norm = nn.LayerNorm(8)
+        self.value = nn.Linear(8, 8)
+        self.project = nn.Linear(8, 8)
+        self.up = nn.Linear(8, 16)
+        self.act = nn.GELU()
+        self.down = nn.Linear(16, 8)
+        self.conv = nn.Conv2d(8, 8, 1)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.embed(x)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        k = self.norm(self.keys(k)) * 0.5
+        y = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        y = F.scaled_dot_product_attention(y, y, self.value(y).transpose(-2, -1).transpose(-2, -1))
+        x = x + self.project(y)
+        x = x + self.down(self.act(self.up(x)))
+        return self.head(self.relu(self.conv(x.permute(0, 3, 1, 2))).mean((2, 3)))
+"""
+
+
+def test_a_dense_layer_of_tokens_has_its_own_dropout_and_a_projection_none(torch_bench: Callable) -> None:
+    bench = torch_bench(TOKENS, shape=(4, 5, 8))
+    lines = {
+        e.layer: bench.edited("add_dropout", e.layer) for e in bench.edits if e.operation == "add_dropout"
+    }
+    assert set(lines) == {"embed", "project", "act", "down", "relu"}
+    assert lines["down"][1] == "+        self.down = nn.Sequential(nn.Linear(16, 8), nn.Dropout(0.1))"
+    assert lines["act"][1] == "+        self.act = nn.Sequential(nn.GELU(), nn.Dropout(0.1))"
+    assert lines["relu"][1] == "+        self.relu = nn.Sequential(nn.ReLU(), nn.Dropout2d(0.1))"
+
+
+SHARED = """\
+from torch import nn
+
+
+class Unit(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 1)
+        self.active = nn.SiLU()
+
+    def forward(self, x):
+        return self.active(self.conv(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.swish = nn.SiLU()
+        self.units = nn.ModuleList([Unit() for _ in range(2)])
+        self.last = nn.Conv2d(8, 8, 1)
+        self.act = nn.GELU()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.drop = nn.Dropout(0.2)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.swish(self.stem(x))
+        for unit in self.units:
+            x = unit(x)
+        x = self.act(self.last(x))
+        return self.head(self.drop(self.pool(x).flatten(1)))
+"""
+
+
+def test_dropout_comes_in_where_it_is_told_and_not_twice(torch_bench: Callable) -> None:
+    def dropped(source: str) -> set[str]:
+        return {edit.layer for edit in torch_bench(source).edits if edit.operation == "add_dropout"}
+
+    assert dropped(SHARED) == {"swish", "units.0.active"}
+    assert dropped(SHARED.replace("self.drop(self.pool(x)", "(self.pool(x)")) == {
+        "swish",
+        "units.0.active",
+        "act",
+    }
+    several = SHARED.replace("self.last(x)", "self.swish(self.last(x))")
+    assert dropped(several) == {"units.0.active"}
+    assert dropped(SHARED.replace("x = unit(x)", "x = unit(unit(x))")) == {"swish"}
+
+
+MOBILE = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3)
+        self.plain = nn.Conv2d(8, 8, 1)
+        self.between = nn.Conv2d(8, 8, 3, padding=1)
+        self.expand = nn.Sequential(nn.Conv2d(8, 16, 1), nn.BatchNorm2d(16), nn.ReLU6())
+        self.depthwise = nn.Sequential(nn.Conv2d(16, 16, 3, groups=16), nn.BatchNorm2d(16), nn.ReLU6())
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(16, 16, 1), nn.Sigmoid())
+        self.project = nn.Conv2d(16, 8, 1)
+        self.head = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.between(self.plain(self.stem(x)).relu()).relu()
+        x = self.depthwise(self.expand(x))
+        x = self.project(x * self.gate(x))
+        return self.head(x.mean((2, 3)))
+"""
+
+
+def test_a_pointwise_half_stays_pointwise(torch_bench: Callable) -> None:
+    source = MOBILE.replace(", nn.BatchNorm2d(16), nn.ReLU6())\n        self.gate", ")\n        self.gate")
+    for text in (MOBILE, source):
+        kernels = [edit for edit in torch_bench(text).edits if edit.operation == "change_kernel"]
+        assert {edit.layer for edit in kernels} == {"stem", "plain", "between", "depthwise.0"}

@@ -189,6 +189,13 @@ def test_two_models_are_listed_with_their_lines() -> None:
     assert chosen(source, "B") == "B"
 
 
+def test_a_model_is_listed_with_the_arguments_that_it_needs() -> None:
+    made = "nn.Sequential(nn.Linear(3, 4))"
+    source = TORCH + f"def make(name, *, width, depth=2): return {made}\ndef net(): return {made}\n"
+    with pytest.raises(ModelError, match=r"2 models: make\(name, width\) \(line 3\), net \(line 4\); choose"):
+        chosen(source)
+
+
 def test_a_block_beside_a_model_is_not_a_second_model() -> None:
     assert chosen(TORCH + "class ResBlock(nn.Module): ...\nclass B(nn.Module): ...\n") == "B"
     assert chosen(TORCH + "class ResBlock(nn.Module): ...\n") == "ResBlock"
@@ -246,7 +253,8 @@ def test_what_needs_arguments_and_is_used_is_a_part(before: str, after: str) -> 
     assert chosen(source) == "A"
     line = source[: source.index("class Gate")].count("\n") + 1
     note = choice_note(source, "model.py", find_entries(source, "model.py"))
-    assert note is not None and note.endswith(f"look like parts; set --entry for another: Gate (line {line})")
+    others = f"Gate(dim) (line {line})"
+    assert note is not None and note.endswith(f"look like parts; set --entry for another: {others}")
 
 
 @pytest.mark.parametrize(
@@ -446,3 +454,9 @@ LOOP = "for _ in range(9):\n    loss(model(x)).backward()\n"
 )
 def test_training_at_the_top_level_is_found(text: str, line: int | None) -> None:
     assert training_line(parse_source(TORCH + text, "model.py")) == line
+
+
+def test_an_example_has_the_channels_where_the_framework_has_them() -> None:
+    source = "import keras\n\n\ndef build(input_shape, n_classes):\n    return keras.Sequential([])\n"
+    with pytest.raises(ModelError, match=r'--entry "build\(\(32, 32, 3\), 10\)"'):
+        chosen(source)

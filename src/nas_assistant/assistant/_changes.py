@@ -16,6 +16,7 @@ from nas_assistant.sources import syntax_tree
 _LINE = re.compile(r"\(line (\d+)\)")
 _FIRST = re.compile(r"(?:\.0)+$")  # of the layers in a sequence
 _LAYER = re.compile(r"\b[A-Z]\w*(?=\()")
+_CALL = re.compile(_LAYER.pattern + r"(?:\([^()]*\))?")  # with its arguments, where they call nothing
 
 _Version = tuple[str, "_Made | None"]  # the text of a line, and what made it; None is the user's
 
@@ -26,7 +27,7 @@ def changes_left(
     """What was changed between the user's file and the best one, without what was taken back on the way.
 
     A hunk of the diff is told in the words of the steps that made it, and plainly, with these words behind,
-    where they made more of it than is left.
+    where they made more of it than is left; or where one step put in what an earlier one took out.
 
     Args:
         steps: In order, each source that was changed, and the changes, as edits or in words; the first is the
@@ -51,8 +52,15 @@ def changes_left(
     quiet = known.union(made for change in undone for made in change.made)
     plain = [(hunk, makers) for hunk, makers in hunks if not makers & known or makers - quiet]
     spoiled = [change for change in way.changes if not left.intersection(change.made)]
+    swapped = []
+    for hunk, makers in hunks:
+        both = [change for change in changes if makers.intersection(change.made)]
+        if text := _swapped(hunk, diff, both, makers):
+            swapped.append(text)
+            changes = [change for change in changes if change not in both]
     return (
         *(change.tell(left, names) for change in changes),
+        *swapped,
         *(_plainly(hunk, diff) + _remains(spoiled, makers, names) for hunk, makers in plain),
     )
 
@@ -309,6 +317,21 @@ def _plainly(hunk: Hunk, diff: Diff) -> str:
     if before == after:
         return text
     return f"{text}: " + " -> ".join(side for side in (before, after) if side)
+
+
+def _swapped(hunk: Hunk, diff: Diff, changes: Sequence[_Change], makers: set[_Made]) -> str:
+    """What a line has in the place of what a step took out of it, and why; empty where that is not all."""
+    edits = [change.told for change in changes if makers.issuperset(change.made)]
+    if not len(changes) == len(edits) == 2 or not (_takes_out(edits[0]) and _puts_in(edits[1])):
+        return ""
+    if not hunk.end - hunk.start == hunk.new_end - hunk.new_start == 1:
+        return ""
+    before, after = _CALL.findall(diff.old[hunk.start]), _CALL.findall(diff.new[hunk.new_start])
+    changed = [f"{old} -> {new}" for old, new in zip(before, after, strict=False) if old != new]
+    if len(before) != len(after) or len(changed) != 1:
+        return ""
+    reason = edits[1].reason if isinstance(edits[1], Edit) else ""
+    return f"{hunk.describe()} is changed: {changed[0]}" + (f": {reason}" if reason else "")
 
 
 def _remains(changes: Sequence[_Change], makers: set[_Made], names: LayerNames | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 MARK = "# NAS - Assist"
 _CODING = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
-_LONGEST, _WIDTH = 300, 100
+_LINES, _WIDTH = 8, 100
 
 
 def gain_line(before: float, after: float) -> str:
@@ -23,7 +23,13 @@ def comment(text: str) -> list[str]:
     """Further lines of the header, whatever the text holds; no line is long, nor is the whole."""
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return textwrap.wrap(
-        plain[:_LONGEST], _WIDTH, initial_indent=f"{MARK}: ", subsequent_indent=f"{MARK}:   "
+        plain,
+        _WIDTH,
+        initial_indent=f"{MARK}: ",
+        subsequent_indent=f"{MARK}:   ",
+        break_on_hyphens=False,
+        max_lines=_LINES,
+        placeholder=" ...",
     )
 
 

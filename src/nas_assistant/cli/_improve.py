@@ -310,10 +310,11 @@ def _print_result(result: Result) -> None:
     console().print(shown)
     low, high = result.gain_interval
     typer.echo(f"Gain {result.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
-    if result.own_data is not None and result.own_data.gain_interval is not None:
-        low, high = result.own_data.gain_interval
-        typer.echo(f"On your data {result.own_data.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
-        typer.echo(f"Similarity of the data {result.own_data}")
+    own = result.own_data
+    if own is not None and own.gain_interval is not None and own.similarity.score < 1:
+        low, high = own.gain_interval
+        typer.echo(f"On your data {own.gain:+.4f}, nine in ten lie in {low:+.4f} to {high:+.4f}")
+        typer.echo(f"Similarity of the data {own}")
     typer.echo()
     typer.echo(visible(result.diff.replace("\r\n", "\n")))
     typer.echo(f"Better file: {result.run_dir / 'best.py'}")

@@ -144,6 +144,13 @@ class EditContext:
             return calls[-1], self.kinds[_DYNAMIC[op]]
         return None
 
+    def constructor(self, node: Node) -> cst.Call | None:
+        """The call of this file that constructs a node's layer."""
+        if node.created is None or node.created.file != self.file:
+            return None
+        calls = self._calls_at(node.created.line, node.created.column)
+        return calls[-1] if calls else None
+
     @cached_property
     def layers(self) -> tuple[LayerCall, ...]:
         """The layer calls that the model uses, in the order of the file."""

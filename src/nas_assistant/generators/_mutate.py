@@ -237,22 +237,21 @@ class _Sampler:
 
     def reason(self, change: Change, guidance: Guidance) -> str:
         """Why a change was drawn, in words."""
-        summary = get_operation(change.edit.operation).summary
         if guidance == "uniform":
-            return f"{summary}; drawn at random"
+            return "drawn at random"
         weight = self.relevance(change)
         among = len(self._known(change))
         share = f"relevance {weight:+.2f} of the largest" + (f", mean of {among} layers" if among > 1 else "")
         if guidance == "shuffled":
-            return f"{summary}; drawn by shuffled relevance ({share})"
+            return f"drawn by shuffled relevance ({share})"
         direction = get_operation(change.edit.operation).direction(change.edit)
         if abs(weight) < _NIL:
-            return f"{summary}; the layer's relevance is not known or nil"
+            return "the layer's relevance is not known or nil"
         told = "helps" if weight > 0 else "hurts"
         if direction * weight > 0:
             why = "more of it may help more" if direction > 0 else "less or other of it may help"
-            return f"the layer {told} ({share}), so {why}: {summary}"
-        return f"the layer {told} ({share}); tried all the same for diversity: {summary}"
+            return f"the layer {told} ({share}), so {why}"
+        return f"the layer {told} ({share}); tried all the same for diversity"
 
 
 def _told(edits: Iterable[Edit]) -> frozenset[str]:

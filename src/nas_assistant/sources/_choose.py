@@ -38,6 +38,7 @@ _EXAMPLES = (
     ("num_layers", "2"),
     ("vocab_size", "1000"),
 )
+_KERAS_EXAMPLES = {"in_shape": "(32, 32, 3)", "input_shape": "(32, 32, 3)"}
 _MAX_EXAMPLE = 200
 ADD_A_FUNCTION = "add a function without arguments that returns the model, and name it with --entry"
 
@@ -126,8 +127,12 @@ def choice_note(source: str, path: str | Path, entries: Sequence[Entry]) -> str 
 
 
 def listed(entries: Sequence[Entry]) -> str:
-    """Names of entries with their lines."""
-    return ", ".join(f"{entry.name} (line {entry.line})" for entry in entries)
+    """Names of entries with the arguments that they need, and their lines."""
+    return ", ".join(f"{entry.name}{_arguments(entry)} (line {entry.line})" for entry in entries)
+
+
+def _arguments(entry: Entry) -> str:
+    return f"({', '.join(entry.required_arguments)})" if entry.required_arguments else ""
 
 
 def _outermost(entries: Sequence[Entry]) -> list[Entry]:
@@ -224,11 +229,11 @@ def _named(source: str, path: str | Path, entries: Sequence[Entry], call: EntryC
 
 
 def _needs_arguments(source: str, path: str | Path, entry: Entry) -> ModelError:
-    listed = ", ".join(entry.required_arguments)
+    names = ", ".join(entry.required_arguments)
     example = _own_call(source, path, entry) or _example_call(entry)
     remedy = f'give them with --entry, for example --entry "{example}"' if example else ADD_A_FUNCTION
     place = f"{Path(path).name}:{entry.line}"
-    return _error(f"{place}: {entry.name} needs arguments: {listed}; {remedy}", entry.line)
+    return _error(f"{place}: {entry.name} needs arguments: {names}; {remedy}", entry.line)
 
 
 def _own_call(source: str, path: str | Path, entry: Entry) -> str | None:
@@ -252,15 +257,15 @@ def _example_call(entry: Entry) -> str | None:
     """A call with likely values, or None where the name of an argument tells nothing of it."""
     values = []
     for name in entry.required_arguments:
-        value = _example(name)
+        value = _example(name, entry.framework)
         if value is None:
             return None
         values.append(f"{name}={value}" if name in entry.keyword_only else value)
     return f"{entry.name}({', '.join(values)})"
 
 
-def _example(argument: str) -> str | None:
-    exact = dict(_EXAMPLES)
+def _example(argument: str, framework: str) -> str | None:
+    exact = dict(_EXAMPLES) | (_KERAS_EXAMPLES if framework == "keras" else {})
     if argument in exact:
         return exact[argument]
     lower = argument.lower()

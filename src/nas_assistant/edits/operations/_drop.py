@@ -8,7 +8,7 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import take_away
+from nas_assistant.edits._places import in_table, take_away
 from nas_assistant.edits._replace import Replacement, overlap
 from nas_assistant.edits.operations._ends import is_output
 from nas_assistant.edits.operations._idle import is_idle
@@ -24,6 +24,8 @@ def drop_sites(
     behind: Callable[[LayerCall], Sequence[LayerCall] | None] = lambda layer: (),
 ) -> Iterator[Change]:
     """Layers that keep the shape of their input, but do something to it, and that a rule picks.
+
+    Not those that a name tells of, which would be wrong then: a table's key, or that of the class.
 
     Args:
         operation: The edit.
@@ -43,6 +45,8 @@ def drop_sites(
         if rest is None or more is None:
             continue
         gone = (layer, *rest)
+        if any(_names_class(context, one) or in_table(context, one.call) for one in gone):
+            continue
         apart = _kept_apart(context, layer, gone[-1]) if context.torch else []
         if apart is None:
             continue
@@ -62,6 +66,14 @@ def drop_sites(
             relevant=nodes,
             drops=frozenset(nodes),
         )
+
+
+def _names_class(context: EditContext, layer: LayerCall) -> bool:
+    """Whether the name of the class around an activation tells of it, as ``ConvBNReLU`` does."""
+    around = context.tree.enclosing(layer.call, cst.ClassDef)
+    if layer.kind.role != "activation" or not isinstance(around, cst.ClassDef):
+        return False
+    return layer.kind.name.rstrip("0123456789").lower() in around.name.value.lower()
 
 
 def _kept_apart(context: EditContext, first: LayerCall, last: LayerCall) -> list[Replacement] | None:

@@ -57,6 +57,29 @@ def is_in_gate(context: EditContext, layer: LayerCall) -> bool:
     return any(_ends_in_gates(context, node, frozenset(Operation)) for node in layer.last)
 
 
+def is_shortcut(context: EditContext, layer: LayerCall) -> bool:
+    """Whether a layer is the 1x1 convolution of a shortcut, beside a branch that reads what it reads."""
+    return bool(layer.main) and all(_is_beside_branch(context, node) for node in layer.main)
+
+
+def _is_beside_branch(context: EditContext, node: Node) -> bool:
+    sums = behind(context, node, PASSING | NORMALISATIONS)
+    if set(node.kernel or ()) != {1} or not sums or any(found.op is not Operation.ADD for found in sums):
+        return False
+    waiting, seen = [item for found in sums for item in found.inputs], {node.id}
+    source = node.inputs[0]
+    while waiting:
+        found = context.graph.nodes[waiting.pop()]
+        if found.id == source or found.id in seen:
+            continue
+        seen.add(found.id)
+        if found.op is not Operation.IDENTITY and source in found.inputs:
+            return True
+        # Before the source there is nothing that began with it.
+        waiting.extend(item for item in found.inputs if item > source)
+    return False
+
+
 def is_linear_at_times(context: EditContext, layer: LayerCall) -> bool:
     """Whether the code around a layer puts an activation behind it for some of its uses only."""
 

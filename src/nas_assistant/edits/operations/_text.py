@@ -13,6 +13,7 @@ import libcst as cst
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import SourceTree, dotted, self_attribute
+from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._activations import CHOICES, KERAS_NAME, TORCH_CLASS
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
@@ -29,6 +30,11 @@ _SPACE = (
 )
 _LITERAL = (cst.Integer, cst.Float, cst.SimpleString)
 _CONSTANTS = ("True", "False", "None")
+_NORMS = (Operation.BATCH_NORM, Operation.GROUP_NORM)
+_GROUPS: dict[str, tuple[str, int | None]] = {
+    "GroupNorm": ("num_groups", None),
+    "GroupNormalization": ("groups", 32),
+}
 _NORM_OPTIONS = frozenset({"axis", "eps", "epsilon", "momentum"})
 PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
 UP_TO_NORM = PASSING | ACTIVATIONS
@@ -40,14 +46,18 @@ _STATEMENTS = (cst.SimpleStatementLine, cst.FunctionDef)
 
 def copied(context: EditContext, expression: cst.BaseExpression) -> str | None:
     """Text of an expression that may be evaluated twice, on one line; otherwise None."""
+    text = context.tree.code(expression)
+    return text if _is_pure(expression) and "\n" not in text else None
+
+
+def _is_pure(expression: cst.BaseExpression) -> bool:
     stack: list[cst.CSTNode] = [expression]
     while stack:
         node = stack.pop()
         if not isinstance(node, _PURE + _SPACE):
-            return None
+            return False
         stack.extend(node.children)
-    text = context.tree.code(expression)
-    return None if "\n" in text else text
+    return True
 
 
 def channels(context: EditContext, layer: LayerCall) -> str | None:
@@ -76,8 +86,8 @@ def dimensions(layer: LayerCall) -> int | None:
     return rank if rank == (0 if dense else 2) else None
 
 
-def norm(context: EditContext, layer: LayerCall) -> Written | None:
-    """A batch normalisation for the output of a layer, set up like the file's own that is nearest to it."""
+def norm(context: EditContext, layer: LayerCall) -> tuple[Operation, Written] | None:
+    """A normalisation for the output of a layer: of groups or of the batch, as the file's nearest own."""
     rank = dimensions(layer)
     if rank is None:
         return None
@@ -85,18 +95,44 @@ def norm(context: EditContext, layer: LayerCall) -> Written | None:
     width = channels(context, layer) if context.torch else ""
     if width is None:
         return None
-    own = _nearest(context, layer, lambda found: found.kind.role == "norm" and "Batch" in found.kind.name)
+    own = _nearest(context, layer, lambda found: any(node.op in _NORMS for node in found.nodes))
+    if rank == 2 and own is not None and own.nodes[0].op is Operation.GROUP_NORM:
+        grouped = _like(context, layer, own) if _divides(own, layer) else None
+        return None if grouped is None else (Operation.GROUP_NORM, grouped)
+    if rank == 2 and own is not None and _is_local(context, own.call) and _same_function(context, own, layer):
+        return Operation.BATCH_NORM, (f"{dotted(own.call.func)}({width})", ())
     options = [
         f"{key}={context.tree.code(item.value)}"
         for key, item in (own.arguments if own else {}).items()
         if key in _NORM_OPTIONS and _is_constant(context, item.value)
     ]
     name, imports = context.imports.name(kind)
-    return f"{name}({', '.join(filter(None, [width, *options]))})", imports
+    return Operation.BATCH_NORM, (f"{name}({', '.join(filter(None, [width, *options]))})", imports)
+
+
+def _divides(norm: LayerCall, layer: LayerCall) -> bool:
+    """Whether the groups of a group normalisation are a number that divides the channels of a layer."""
+    if norm.kind.name not in _GROUPS:
+        return True  # every channel is one
+    name, usual = _GROUPS[norm.kind.name]
+    groups = literal(norm.arguments[name].value) if name in norm.arguments else usual
+    return isinstance(groups, int) and all(node.output_shape[0] % groups == 0 for node in layer.main)
+
+
+def _is_local(context: EditContext, call: cst.Call) -> bool:
+    """Whether what is called has a name that only its function knows, as an argument ``norm_layer``."""
+    return dotted(call.func).partition(".")[0] not in {*context.imports.names, *context.imports.defined}
+
+
+def _same_function(context: EditContext, first: LayerCall, second: LayerCall) -> bool:
+    functions = [context.tree.enclosing(layer.call, cst.FunctionDef) for layer in (first, second)]
+    return functions[0] is not None and functions[0] is functions[1]
 
 
 def activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Written]:
-    """A fresh activation: one like the file's own that is nearest to a layer, or of the usual sort."""
+    """A fresh activation: as the layer's own, like the file's nearest to it, or of the usual sort."""
+    if (own := _own_activation(context, layer)) is not None:
+        return own
     nearest = _nearest(context, layer, lambda found: _repeatable(context, found))
     if nearest is not None:
         texts = [context.tree.code(item) for key, item in nearest.arguments.items() if key != "name"]
@@ -110,15 +146,50 @@ def activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Writt
     return op, (f"{name}({quoted(context, KERAS_NAME[op])})", imports)
 
 
+def _own_activation(context: EditContext, layer: LayerCall) -> tuple[Operation, Written] | None:
+    """The activation behind a PyTorch layer, or else the nearest, as the function that makes it writes it."""
+    function = context.tree.enclosing(layer.call, cst.FunctionDef)
+    if not context.torch or function is None:
+        return None
+    read = [node for last in layer.last for node in behind(context, last, PASSING | NORMALISATIONS)]
+    found = _activations(context, read, function, _is_pure)
+    if len(found) != 1 or any(context.constructor(node) not in found for node in read):
+        # What is no literal may be the width of another layer.
+        found = _activations(context, context.graph, function, _is_literal)
+    call = min(found, key=lambda call: _distance(context, layer, call), default=None)
+    return None if call is None else (found[call], (context.tree.code(call), ()))
+
+
+def _activations(
+    context: EditContext,
+    nodes: Iterable[Node],
+    function: cst.CSTNode,
+    fits: Callable[[cst.BaseExpression], bool],
+) -> dict[cst.Call, Operation]:
+    """The calls of a function that make hidden activations of literals, or of arguments that fit."""
+    found = {}
+    for node in nodes:
+        call = context.constructor(node) if node.op in HIDDEN else None
+        if call is None or context.tree.enclosing(call, cst.FunctionDef) is not function:
+            continue
+        values = [item.value for item in call.args if not item.star]
+        plain = len(values) == len(call.args) and dotted(call.func) and "\n" not in context.tree.code(call)
+        if plain and all(_is_literal(value) or fits(value) for value in values):
+            found[call] = node.op
+    return found
+
+
 def _nearest(context: EditContext, layer: LayerCall, fits: Callable[[LayerCall], bool]) -> LayerCall | None:
     """The layer call of some sort that stands nearest to a layer."""
+    found = filter(fits, context.layers)
+    return min(found, key=lambda found: _distance(context, layer, found.call), default=None)
+
+
+def _distance(context: EditContext, layer: LayerCall, call: cst.Call) -> int:
+    """Bytes between a layer's call and another."""
     start, end = context.tree.span(layer.call)
-
-    def distance(found: LayerCall) -> int:
-        first, last = context.tree.span(found.call)
-        return max(first - end, start - last)
-
-    return min(filter(fits, context.layers), key=distance, default=None)
+    first, last = context.tree.span(call)
+    return max(first - end, start - last)
 
 
 def _repeatable(context: EditContext, layer: LayerCall) -> bool:
@@ -194,6 +265,12 @@ def norm_behind(context: EditContext, layer: LayerCall) -> Literal["layer", "act
     return found.pop() if len(found) == 1 else None
 
 
+def is_normalised(context: EditContext, layer: LayerCall) -> bool:
+    """Whether all that reads a layer normalises it first."""
+    found = [user for node in layer.last for user in behind(context, node, PASSING)]
+    return all(user.op in NORMALISATIONS for user in found)
+
+
 def norms_behind(context: EditContext, layer: LayerCall) -> frozenset[int]:
     """Ids of the normalisations next behind a layer or its activation."""
     found = (_norms(context, node, UP_TO_NORM) for node in layer.last)
@@ -217,12 +294,20 @@ def norm_again(context: EditContext, layer: LayerCall) -> tuple[Operation, Writt
     made = [context.made_by.get(norm.id) for _, norm in pairs]
     own = made[0]
     if own is not None and all(one is own for one in made):
-        texts = [_argument_again(context, layer, own, item) for item in own.call.args]
-        if None not in texts and all(norm.input_shape == node.output_shape for node, norm in pairs):
-            name, imports = _class_again(context, own)
-            return pairs[0][1].op, (f"{name}({', '.join(map(str, texts))})", imports)
-    written = norm(context, layer) if {norm.op for _, norm in pairs} == {Operation.BATCH_NORM} else None
-    return None if written is None else (Operation.BATCH_NORM, written)
+        written = _like(context, layer, own)
+        if written is not None and all(norm.input_shape == node.output_shape for node, norm in pairs):
+            return pairs[0][1].op, written
+    return norm(context, layer) if {norm.op for _, norm in pairs} == {Operation.BATCH_NORM} else None
+
+
+def _like(context: EditContext, before: LayerCall, layer: LayerCall) -> Written | None:
+    """A layer again for what another one gives; None where its arguments may mean another thing there."""
+    items = [item for item in layer.call.args if item.keyword is None or item.keyword.value != "name"]
+    texts = [_argument_again(context, before, layer, item) for item in items]
+    if None in texts:
+        return None
+    name, imports = _class_again(context, layer)
+    return f"{name}({', '.join(map(str, texts))})", imports
 
 
 def _class_again(context: EditContext, layer: LayerCall) -> Written:

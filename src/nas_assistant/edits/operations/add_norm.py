@@ -19,6 +19,7 @@ from nas_assistant.edits.operations._text import (
 )
 from nas_assistant.graphs import ComputationalGraph, Node, Operation
 
+_NAMES = {Operation.BATCH_NORM: "batch normalisation", Operation.GROUP_NORM: "group normalisation"}
 _ROLES = ("conv", "dense", "depthwise", "separable")
 
 
@@ -40,16 +41,16 @@ class AddNorm(BaseEditOperation):
             written = norm(context, layer)
             if written is None:
                 continue
-            text, imports = written
+            op, (text, imports) = written
             placed = put_behind(context, layer, [text])
             if placed is None:
                 continue
             start = context.tree.span(layer.call)[0]
-            edit = self.edit(context, start, layer.layer, {"what": "batch normalisation behind it"})
+            edit = self.edit(context, start, layer.layer, {"what": f"{_NAMES[op]} behind it"})
             yield Change(
                 edit,
                 (*placed, *imports),
-                introduces=frozenset({Operation.BATCH_NORM.value}),
+                introduces=frozenset({op.value}),
                 reads=reads(context, layer),
                 relevant=tuple(node.id for node in layer.main),
             )

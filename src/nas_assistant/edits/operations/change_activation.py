@@ -8,6 +8,7 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._places import in_table
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations import _activations as spelt
@@ -26,10 +27,12 @@ class ChangeActivation(BaseEditOperation):
     summary = "another activation function"
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Activations inside the network; what makes its output stays."""
+        """Activations inside the network; what makes its output stays, as does an entry of a table."""
         for layer in context.layers:
             nodes = [node for node in layer.nodes if node.op in spelt.REPLACEABLE]
             if not nodes or len({node.op for node in nodes}) > 1 or _gates(context, nodes):
+                continue
+            if layer.kind.role == "activation" and in_table(context, layer.call):
                 continue
             yield from self._layer(context, layer, nodes)
         made = {node.id for layer in context.layers for node in layer.nodes}
@@ -81,7 +84,7 @@ class ChangeActivation(BaseEditOperation):
             full = context.imports.full(name)
             last = full.rpartition(".")[2]
             plain = [item for item in call.args if item.keyword is None or item.keyword.value != "inplace"]
-            if not name or len(plain) != 1 or name.startswith("self."):
+            if not name or len(plain) != 1 or name.startswith("self.") or in_table(context, call):
                 continue
             if context.torch and last.rstrip("_") in {*spelt.TORCH_FUNCTION.values(), "tanh"}:
                 yield from self._torch_function(context, offset, call, nodes)

@@ -11,10 +11,14 @@ from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
-from nas_assistant.graphs import ComputationalGraph, Node, Operation
+from nas_assistant.edits.operations._ends import is_shortcut
+from nas_assistant.edits.operations._text import PASSING, before, behind
+from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, ComputationalGraph, Node, Operation
 
 _SIZES = (1, 3, 5, 7)
 _CONVS = (Operation.CONV, Operation.DEPTHWISE_CONV)
+# A gate may weigh what a depthwise convolution gives before the pointwise one reads it.
+_BETWEEN = ACTIVATIONS | NORMALISATIONS | PASSING | {Operation.MUL, Operation.PAD}
 
 
 class ChangeKernel(BaseEditOperation):
@@ -43,6 +47,9 @@ class ChangeKernel(BaseEditOperation):
             least = 3 if any(node.op is Operation.DEPTHWISE_CONV for node in nodes) else 1
             # Further out, a kernel would meet nothing but padding, as on a single pixel in a gate.
             most = max(2 * min(node.input_shape[1:], default=0) - 1 for node in nodes)
+            beside = any(_is_pointwise(context, node) for node in nodes) or is_shortcut(context, layer)
+            if side == 1 and beside:
+                most = 1
             for to in (side - 2, side + 2):
                 if to in (*_SIZES, 9) and to >= least and (to < side or to <= most):
                     found = self._resize(context, layer, nodes, side, to, isinstance(size, tuple))
@@ -81,6 +88,12 @@ class ChangeKernel(BaseEditOperation):
         )
         relevant = tuple(node.id for node in nodes)
         return Change(edit, (kernel, *replacements), sizes=sizes, relevant=relevant)
+
+
+def _is_pointwise(context: EditContext, node: Node) -> bool:
+    """Whether a convolution of one pixel is the other half of a depthwise one before or behind it."""
+    beside = (*before(context, node, _BETWEEN), *behind(context, node, _BETWEEN))
+    return any(found.op is Operation.DEPTHWISE_CONV for found in beside)
 
 
 def _padding(

@@ -37,16 +37,17 @@ class ChangeRepeats(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Counts in ``range``, and numbers under names such as ``num_blocks`` or ``depths``.
 
-        Not those under a name that the width of the network's output is written with.
+        Not those under a name that the width of the network's output is written with, or that goes into a
+        rule such as ``(depth - 4) // 6``.
         """
-        widths = _output_names(context)
+        others = _output_names(context) | _divided_names(context)
         for node in context.tree.nodes(cst.Integer):
             assert isinstance(node, cst.Integer)
             value = node.evaluated_value
             if not 1 <= value <= _MOST:
                 continue
             label = _count_name(context, node)
-            if not label or _WORD.findall(label)[-1] in widths:
+            if not label or _WORD.findall(label)[-1] in others:
                 continue
             offset, end = context.tree.span(node)
             for to in (value + 1, value - 1):
@@ -58,7 +59,7 @@ class ChangeRepeats(BaseEditOperation):
                         {"from": value, "to": to, "what": "repetitions"},
                         shape_safe=False,
                     )
-                    yield Change(edit, (Replacement(offset, end, str(to)),))
+                    yield Change(edit, (Replacement(offset, end, str(to)),), relevant=_built(context, node))
 
 
 def _output_names(context: EditContext) -> set[str]:
@@ -66,6 +67,26 @@ def _output_names(context: EditContext) -> set[str]:
     made = (layer for layer in context.layers if is_output(context, layer))
     given = (layer.arguments.get(layer.kind.produces) for layer in made)
     return {name for item in given if item for name in _WORD.findall(context.tree.code(item.value))}
+
+
+def _divided_names(context: EditContext) -> set[str]:
+    """The names in divisions without remainder, and in remainders."""
+    return {
+        name
+        for node in context.tree.nodes(cst.BinaryOperation)
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.FloorDivide | cst.Modulo)
+        for name in _WORD.findall(context.tree.code(node))
+    }
+
+
+def _built(context: EditContext, count: cst.Integer) -> tuple[int, ...]:
+    """Ids of the nodes whose layers the loop over a range makes itself."""
+    loop = context.tree.enclosing(count, cst.For, cst.CompFor)
+    if loop is None or not context.tree.inside(count, loop.iter):  # type: ignore[attr-defined]
+        return ()
+    body = context.tree.parents[loop] if isinstance(loop, cst.CompFor) else loop
+    made = [layer for layer in context.layers if context.tree.inside(layer.call, body)]
+    return tuple(node.id for layer in made for node in layer.main)
 
 
 def _count_name(context: EditContext, node: cst.Integer) -> str:
@@ -118,8 +139,23 @@ def _builds(context: EditContext, call: cst.Call) -> bool:
         return False
     start, end = tree.span(loop)
     if any(start <= tree.span(layer.call)[0] < end for layer in context.layers):
-        return True
-    return any(
+        return not _compares(context, loop)
+    return not _compares(context, loop) and any(
         isinstance(node, cst.Call) and start <= tree.span(node)[0] < end and context.builds(node)
         for node in tree.nodes(cst.Call)
     )
+
+
+def _compares(context: EditContext, loop: cst.CSTNode) -> bool:
+    """Whether a loop goes by which repetition of a fixed number it is, as in ``if block < 2``."""
+    target = getattr(loop, "target", None)
+    if target is None:
+        return False
+    names = set(_WORD.findall(context.tree.code(target)))
+    for node in context.tree.nodes(cst.Comparison):
+        if isinstance(node, cst.Comparison) and context.tree.inside(node, loop):
+            sides = (node.left, *(item.comparator for item in node.comparisons))
+            fixed = any((integer(side) or 0) > 0 for side in sides)
+            if fixed and names.intersection(_WORD.findall(context.tree.code(node))):
+                return True
+    return False

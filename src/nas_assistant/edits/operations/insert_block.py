@@ -10,7 +10,7 @@ from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, tota
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits.operations._arguments import left_out_bias
-from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
+from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times, is_shortcut
 from nas_assistant.edits.operations._text import (
     activation,
     biasless,
@@ -18,6 +18,7 @@ from nas_assistant.edits.operations._text import (
     copied,
     dimensions,
     is_depthwise,
+    is_normalised,
     is_thin,
     norm,
     norm_behind,
@@ -54,6 +55,8 @@ class InsertBlock(BaseEditOperation):
             if layer.kind.role not in ("conv", "dense") or rank not in _BLOCKS:
                 continue
             if gives_scores(context, layer) or is_linear_at_times(context, layer):
+                continue
+            if is_shortcut(context, layer):
                 continue
             if layer.kind.role == "dense" and reads_product(context, layer):
                 continue
@@ -103,10 +106,19 @@ def _block(
         kept = _weight_options(context, layer)
         own = layer.arguments.get("activation")
         option = f", activation={context.tree.code(own.value)}" if own is not None and activated else ""
-        text = f"{name}({width}, {width})" if context.torch else f"{name}({width}{option}{kept})"
-        return [*first, text], (*imports, *more), (*ops, Operation.DENSE)
+        # A bias that is left to a normalisation behind the layer is left out of both, and both have one.
+        normed = left_out_bias(context, layer) is not None and norm_behind(context, layer) == "layer"
+        if normed and normal is None:
+            return None
+        free = "" if not normed else ", bias=False" if context.torch else ", use_bias=False"
+        arguments = f"{width}, {width}{free}" if context.torch else f"{width}{option}{free}{kept}"
+        texts, dense_ops = [*first, f"{name}({arguments})"], [*ops, Operation.DENSE]
+        if normed and normal is not None:
+            norm_op, (bn, bn_imports) = normal
+            return [bn, *texts], (*imports, *bn_imports, *more), (*dense_ops, norm_op)
+        return texts, (*imports, *more), tuple(dense_ops)
     assert normal is not None
-    bn, bn_imports = normal
+    norm_op, (bn, bn_imports) = normal
     plain = block == "conv-bn"
     kind = "Conv2d" if context.torch else "Conv2D" if plain else "SeparableConv2D"
     conv, more = context.imports.name(kind)
@@ -114,7 +126,9 @@ def _block(
     last = [active] if activated else []
     behind = norm_behind(context, layer)
     free = biasless(context) if context.torch else ", use_bias=False"
-    bias = "" if behind == "activation" else free  # a normalisation of what is activated leaves no bias out
+    # A normalisation of what is activated leaves no bias out, nor does one beside a shortcut.
+    unlike = behind == "activation" or (behind == "layer" and not is_normalised(context, layer))
+    bias = "" if unlike else free
     if not context.torch:
         kept = _weight_options(context, layer) if plain else ""
         texts = [f"{conv}({width}, 3, padding={quoted(context, 'same')}{bias}{kept})"]
@@ -126,7 +140,7 @@ def _block(
             f"{conv}({width}, {width}, kernel_size=1{bias})",
         ]
     depthwise_ops = (Operation.DEPTHWISE_CONV,) if block == "separable" else ()
-    ops = [*ops, *depthwise_ops, Operation.CONV, Operation.BATCH_NORM]
+    ops = [*ops, *depthwise_ops, Operation.CONV, norm_op]
     if behind == "" and left_out_bias(context, layer):
         behind = "layer"  # what comes further down normalises the block in its place
     return _in_order(behind, first, texts, bn, last), imports, tuple(ops)

@@ -35,11 +35,14 @@ class RepeatEntry(BaseEditOperation):
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Entries of lists of widths, with or without marks for pools between them.
 
-        Not where the entries tell layers apart: two of one name do not go together.
+        Not where the entries tell layers apart: two of one name do not go together; nor where a layer is
+        made by which entry it is of, as a stage with a stride from the second on.
         """
         known = {node.output_shape[0] for node in context.graph.weighted_nodes if node.output_shape}
         for holder in context.tree.nodes(cst.List):
             if not isinstance(holder, cst.List) or not _widths(holder) or _names(context, holder):
+                continue
+            if _counts(context, holder):
                 continue
             values = [integer(item.value) for item in holder.elements]
             for position, item in enumerate(holder.elements):
@@ -74,25 +77,54 @@ def _widths(holder: cst.List) -> bool:
 def _names(context: EditContext, holder: cst.List) -> bool:
     """Whether a loop over a list puts its entries into strings."""
     tree = context.tree
-    assign = tree.parents[holder]
-    targets = assign.targets if isinstance(assign, cst.Assign) else ()
-    known = {dotted(target.target).rpartition(".")[2] for target in targets}
     for use in tree.nodes(cst.Name):
         if not _goes_into_string(context, use):
             continue
         for around in tree.ancestors(use):
             loop = around if isinstance(around, cst.For) else getattr(around, "for_in", None)
-            if loop is None or tree.code(use) not in _entries(context, loop):
-                continue
-            if tree.inside(holder, loop.iter) or known.intersection(_WORD.findall(tree.code(loop.iter))):
+            if (
+                loop is not None
+                and tree.code(use) in _entries(context, loop)
+                and _reads(context, loop, holder)
+            ):
                 return True
     return False
 
 
+def _counts(context: EditContext, holder: cst.List) -> bool:
+    """Whether a loop over a list compares the numbers of its entries with something."""
+    tree = context.tree
+    for comparison in tree.nodes(cst.Comparison):
+        words = set(_WORD.findall(tree.code(comparison)))
+        for around in tree.ancestors(comparison):
+            loop = around if isinstance(around, cst.For) else getattr(around, "for_in", None)
+            if (
+                loop is not None
+                and words.intersection(_numbers(context, loop))
+                and _reads(context, loop, holder)
+            ):
+                return True
+    return False
+
+
+def _reads(context: EditContext, loop: cst.CSTNode, holder: cst.List) -> bool:
+    """Whether a loop is over a list, written in it or under a name."""
+    assert isinstance(loop, cst.For | cst.CompFor)
+    tree, assign = context.tree, context.tree.parents[holder]
+    targets = assign.targets if isinstance(assign, cst.Assign) else ()
+    known = {dotted(target.target).rpartition(".")[2] for target in targets}
+    return tree.inside(holder, loop.iter) or bool(known.intersection(_WORD.findall(tree.code(loop.iter))))
+
+
 def _entries(context: EditContext, loop: cst.For | cst.CompFor) -> list[str]:
     """The names that a loop gives to the entries of a list, and not to their numbers."""
-    names = _WORD.findall(context.tree.code(loop.target))
-    return names[1:] if context.tree.code(loop.iter).startswith("enumerate(") else names
+    return _WORD.findall(context.tree.code(loop.target))[len(_numbers(context, loop)) :]
+
+
+def _numbers(context: EditContext, loop: cst.For | cst.CompFor) -> list[str]:
+    """The name that a loop gives to the number of an entry, if any."""
+    counted = context.tree.code(loop.iter).startswith("enumerate(")
+    return _WORD.findall(context.tree.code(loop.target))[:1] if counted else []
 
 
 def _goes_into_string(context: EditContext, use: cst.CSTNode) -> bool:

@@ -8,6 +8,7 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
+from nas_assistant.edits._places import in_table
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._idle import is_idle, single_pixels
@@ -36,6 +37,8 @@ class SwapPool(BaseEditOperation):
         for call, found in sorted(calls, key=lambda item: context.tree.span(item[0])):
             if single_pixels(found):
                 continue  # of one pixel, mean and maximum are the same
+            if in_table(context, call):
+                continue
             old = dotted(call.func)
             new = _other(old)
             plain = sum(item.keyword is None for item in call.args)
