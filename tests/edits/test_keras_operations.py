@@ -241,7 +241,7 @@ def test_new_layers_are_set_up_as_the_file_s_own(keras_bench: Callable) -> None:
     lines = keras_bench(local).edited("insert_block", "conv2d_1", block="conv-bn")
     assert lines[0] == "+x = BatchNormalization(epsilon=1e-5)(x)"
     dense = FUNCTIONAL.replace("Dense(units=32, activation='relu')", "Dense(units=32, activation='elu')")
-    assert keras_bench(dense).edited("insert_block", "dense") == ["+x = Dense(32, activation='elu')(x)"]
+    assert keras_bench(dense).edited("insert_block", "dense") == ["+x = Dense(units=32, activation='elu')(x)"]
     functions = SUBCLASSED.replace("relu(", "elu(")
     lines = keras_bench(functions, entry="Net", shape=(3, 32, 32)).edited(
         "insert_block", "conv2d", block="conv-bn"

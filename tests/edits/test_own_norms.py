@@ -177,3 +177,60 @@ x = layers.GlobalAveragePooling2D()(x)
 model = keras.Model(inputs, layers.Dense(10)(x))
 """
     assert f"+{new}" in keras_bench(source).edited("add_skip", "conv2d_1")
+
+
+NAMED = """\
+import keras
+from keras import layers
+
+
+def block(x, prefix):
+    x = layers.Conv2D(8, 3, name=prefix + "conv")(x)
+    x = layers.BatchNormalization(name=prefix + "bn")(x)
+    return layers.ReLU()(x)
+
+
+inputs = layers.Input((32, 32, 3))
+x = block(block(inputs, "first_"), "second_")
+x = layers.Conv2D(8, 3, name="last_conv")(x)
+x = layers.GlobalAveragePooling2D()(x)
+x = layers.Dense(16, activation="relu", name='hidden')(x)
+x = layers.Dense(10, NAME)(x)
+model = keras.Model(inputs, x)
+"""
+
+
+@pytest.mark.tensorflow
+def test_new_layers_have_names_where_all_around_have(keras_bench: Callable) -> None:
+    bench = keras_bench(NAMED.replace("NAME", 'name="last_conv_norm"'))
+    assert bench.edited("insert_block", "first_conv", block="conv-bn") == [
+        '+    x = layers.BatchNormalization(name=prefix + "conv_norm")(x)',
+        '+    x = layers.ReLU(name=prefix + "conv_act")(x)',
+        '+    x = layers.Conv2D(8, 3, padding="same", use_bias=False, name=prefix + "conv_conv")(x)',
+    ]
+    assert bench.edited("add_norm", "last_conv") == [
+        '+x = layers.BatchNormalization(name="last_conv_norm2")(x)',
+    ]
+    assert bench.edited("add_dropout", "hidden") == ["+x = layers.Dropout(0.3, name='hidden_dropout')(x)"]
+
+
+@pytest.mark.tensorflow
+def test_new_layers_have_no_names_where_some_have_none(keras_bench: Callable) -> None:
+    bench = keras_bench(NAMED.replace("NAME", 'activation="softmax"'))
+    assert bench.edited("add_norm", "last_conv") == ["+x = layers.BatchNormalization()(x)"]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("own", "new"),
+    [
+        ("8, 3", "8, 3"),
+        ("8, (3, 3)", "8, (3, 3)"),
+        ("8, kernel_size=3", "8, kernel_size=3"),
+        ("filters=8, kernel_size=(5, 5)", "filters=8, kernel_size=(3, 3)"),
+    ],
+)
+def test_a_new_convolution_is_written_as_its_neighbour(keras_bench: Callable, own: str, new: str) -> None:
+    source = NAMED.replace("NAME", "activation='softmax'").replace('8, 3, name="last', f'{own}, name="last')
+    lines = keras_bench(source).edited("insert_block", "last_conv", block="separable")
+    assert f'+x = layers.SeparableConv2D({new}, padding="same", use_bias=False)(x)' in lines

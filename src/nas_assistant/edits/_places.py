@@ -11,6 +11,7 @@ from typing import Literal
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits._naming import with_names
 from nas_assistant.edits._order import in_order, is_sequential, named_entry, runs_in_order
 from nas_assistant.edits._replace import LINE_LENGTH, Replacement
 from nas_assistant.edits._source import dotted, self_attribute
@@ -159,7 +160,7 @@ def _plain_use(context: EditContext, use: cst.CSTNode) -> bool:
 
 def put_behind(context: EditContext, layer: LayerCall, layers: Sequence[str]) -> list[Replacement] | None:
     """Run more layers behind a layer; None where its place does not allow it."""
-    place = place_of(context, layer.call)
+    place, layers = place_of(context, layer.call), with_names(context, layer, layers)
     tree = context.tree
     if tree.shares_line(layer.call):
         return None  # lines of the layer's own would tear the other statements apart

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libcst as cst
+
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, total
@@ -111,7 +113,8 @@ def _block(
         if normed and normal is None:
             return None
         free = "" if not normed else ", bias=False" if context.torch else ", use_bias=False"
-        arguments = f"{width}, {width}{free}" if context.torch else f"{width}{option}{free}{kept}"
+        units = _argument(layer, "units", width)
+        arguments = f"{width}, {width}{free}" if context.torch else f"{units}{option}{free}{kept}"
         texts, dense_ops = [*first, f"{name}({arguments})"], [*ops, Operation.DENSE]
         if normed and normal is not None:
             norm_op, (bn, bn_imports) = normal
@@ -131,7 +134,10 @@ def _block(
     bias = "" if unlike else free
     if not context.torch:
         kept = _weight_options(context, layer) if plain else ""
-        texts = [f"{conv}({width}, 3, padding={quoted(context, 'same')}{bias}{kept})"]
+        own = layer.arguments.get("kernel_size")
+        size = "(3, 3)" if own is not None and isinstance(own.value, cst.Tuple) else "3"
+        filters, kernel = _argument(layer, "filters", width), _argument(layer, "kernel_size", size)
+        texts = [f"{conv}({filters}, {kernel}, padding={quoted(context, 'same')}{bias}{kept})"]
     elif plain:
         texts = [f"{conv}({width}, {width}, kernel_size=3, padding=1{bias})"]
     else:
@@ -155,6 +161,12 @@ def _in_order(
     if behind == "activation":
         return [*first, norm, *texts, *last]
     return [*first, *texts, norm, *last]
+
+
+def _argument(layer: LayerCall, name: str, text: str) -> str:
+    """An argument by its name, where the layer has its own so."""
+    own = layer.arguments.get(name)
+    return f"{name}={text}" if own is not None and own.keyword is not None else text
 
 
 def _units(context: EditContext, layer: LayerCall) -> str | None:
