@@ -14,7 +14,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._naming import with_names
 from nas_assistant.edits._order import in_order, is_sequential, named_entry, runs_in_order
 from nas_assistant.edits._replace import LINE_LENGTH, Replacement
-from nas_assistant.edits._source import dotted, self_attribute
+from nas_assistant.edits._source import SourceTree, dotted, self_attribute
 
 Form = Literal["item", "pair", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
@@ -109,8 +109,13 @@ def _is_indexed(context: EditContext, made: cst.ClassDef) -> bool:
 
 
 def in_table(context: EditContext, call: cst.Call) -> bool:
-    """Whether a call gives an entry of a table, as ``{"relu": nn.ReLU()}``, which is known by its key."""
+    """Whether a call gives an entry of a table, as ``{"relu": nn.ReLU()}``, which is known by its key.
+
+    So it is in ``if name == "relu": return nn.ReLU()``.
+    """
     tree = context.tree
+    if _is_chosen(tree, call):
+        return True
     entry: cst.CSTNode = call
     while isinstance(tree.parents[entry], cst.Lambda):
         entry = tree.parents[entry]
@@ -129,6 +134,19 @@ def in_table(context: EditContext, call: cst.Call) -> bool:
     # The names of the layers of a Sequential are no keys: all of its layers run.
     calls = (item for item in tree.ancestors(table) if isinstance(item, cst.Call))
     return found and not any(is_sequential(context, item) for item in calls)
+
+
+def _is_chosen(tree: SourceTree, call: cst.Call) -> bool:
+    """Whether a call is made where something is equal to a string, or is not."""
+    for around in tree.ancestors(call):
+        if isinstance(around, cst.FunctionDef | cst.ClassDef):
+            return False
+        test = around.test if isinstance(around, cst.If | cst.IfExp) else None
+        if isinstance(test, cst.Comparison) and not tree.inside(call, test):
+            sides = (test.left, *(item.comparator for item in test.comparisons))
+            if "__name__" not in map(dotted, sides) and any(isinstance(s, cst.SimpleString) for s in sides):
+                return True
+    return False
 
 
 def wrappable(context: EditContext, layer: LayerCall) -> bool:
