@@ -10,9 +10,9 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import in_table, take_away
 from nas_assistant.edits._replace import Replacement, overlap
+from nas_assistant.edits.operations._around import same
 from nas_assistant.edits.operations._ends import is_output
 from nas_assistant.edits.operations._idle import is_idle
-from nas_assistant.edits.operations._text import same
 from nas_assistant.graphs import ACTIVATIONS, Node, Operation
 
 

@@ -7,7 +7,7 @@ from collections.abc import Set
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits.operations._text import PASSING, behind
+from nas_assistant.edits.operations._around import PASSING, behind
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 _SHAPES = frozenset({

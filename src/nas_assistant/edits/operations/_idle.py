@@ -8,7 +8,7 @@ import libcst as cst
 
 from nas_assistant.edits._context import LayerCall
 from nas_assistant.edits._values import literal
-from nas_assistant.edits.operations._text import same
+from nas_assistant.edits.operations._around import same
 from nas_assistant.graphs import Node, Operation
 
 

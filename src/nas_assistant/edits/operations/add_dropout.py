@@ -8,9 +8,9 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import in_table, next_item, put_behind
 from nas_assistant.edits.operations._arguments import set_argument
+from nas_assistant.edits.operations._around import PASSING, before, behind, only_user, runs_again
 from nas_assistant.edits.operations._ends import is_in_gate, is_output, makes_output
 from nas_assistant.edits.operations._idle import written_rate
-from nas_assistant.edits.operations._text import PASSING, before, behind, only_user, runs_again
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 _RATES = {0: 0.3, 2: 0.1}

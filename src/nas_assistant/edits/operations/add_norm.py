@@ -8,15 +8,10 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, total
 from nas_assistant.edits._places import put_behind
+from nas_assistant.edits.operations._around import dimensions, has_one_pixel, norm_behind, runs_again
 from nas_assistant.edits.operations._ends import gives_scores
-from nas_assistant.edits.operations._text import (
-    dimensions,
-    has_one_pixel,
-    norm,
-    norm_behind,
-    reads,
-    runs_again,
-)
+from nas_assistant.edits.operations._fresh import norm
+from nas_assistant.edits.operations._text import reads
 from nas_assistant.graphs import ComputationalGraph, Node, Operation
 
 _NAMES = {Operation.BATCH_NORM: "batch normalisation", Operation.GROUP_NORM: "group normalisation"}

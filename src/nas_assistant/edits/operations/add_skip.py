@@ -10,7 +10,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted, self_attribute
-from nas_assistant.edits.operations._text import PASSING, same_by_name
+from nas_assistant.edits.operations._around import PASSING
+from nas_assistant.edits.operations._text import same_by_name
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation, WeightedNode
 
 _LIGHT = ACTIVATIONS | NORMALISATIONS | {Operation.DROPOUT, Operation.IDENTITY, Operation.MAX_POOL,

@@ -11,8 +11,8 @@ from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._spatial import sizes_below
 from nas_assistant.edits._values import literal
 from nas_assistant.edits.operations._arguments import set_argument
+from nas_assistant.edits.operations._around import PASSING, before, behind
 from nas_assistant.edits.operations._ends import is_shortcut
-from nas_assistant.edits.operations._text import PASSING, before, behind
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, ComputationalGraph, Node, Operation
 
 _SIZES = (1, 3, 5, 7)

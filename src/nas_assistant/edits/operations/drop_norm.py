@@ -8,8 +8,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits.operations._arguments import bias_back, left_out_bias
+from nas_assistant.edits.operations._around import UP_TO_NORM, before, behind
 from nas_assistant.edits.operations._drop import drop_sites
-from nas_assistant.edits.operations._text import UP_TO_NORM, before, behind
 from nas_assistant.graphs import NORMALISATIONS, Node, Operation, WeightedNode
 
 _USUAL = 4

@@ -12,24 +12,19 @@ from nas_assistant.edits._growth import NORM_WEIGHTS, Growth, layer_behind, tota
 from nas_assistant.edits._places import put_behind
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits.operations._arguments import left_out_bias
-from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times, is_shortcut
-from nas_assistant.edits.operations._text import (
-    activation,
-    biasless,
-    channels,
-    copied,
+from nas_assistant.edits.operations._around import (
     dimensions,
     is_depthwise,
     is_normalised,
     is_thin,
-    norm,
     norm_behind,
     norms_behind,
-    quoted,
-    reads,
     reads_product,
     runs_again,
 )
+from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times, is_shortcut
+from nas_assistant.edits.operations._fresh import activation, norm
+from nas_assistant.edits.operations._text import biasless, channels, copied, quoted, reads
 from nas_assistant.graphs import ACTIVATIONS, ComputationalGraph, Operation
 
 _WEIGHT_OPTIONS = ("kernel_initializer", "kernel_regularizer")

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
+from nas_assistant.edits.operations._around import is_depthwise, only_user
 from nas_assistant.edits.operations._drop import drop_sites
 from nas_assistant.edits.operations._ends import scales
+from nas_assistant.edits.operations._fresh import HIDDEN
 from nas_assistant.edits.operations._linear import keeps_apart
-from nas_assistant.edits.operations._text import HIDDEN, is_depthwise, only_user, same_by_name
+from nas_assistant.edits.operations._text import same_by_name
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 _ROLES = ("conv", "depthwise", "separable", "dense", "activation", "pool")

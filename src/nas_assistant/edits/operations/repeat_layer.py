@@ -14,19 +14,16 @@ from nas_assistant.edits._places import place_of, put_behind, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._arguments import bias_back, left_out_bias
-from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
-from nas_assistant.edits.operations._text import (
-    Written,
-    activation,
-    copied,
-    has_fixed_stride,
+from nas_assistant.edits.operations._around import (
     is_depthwise,
-    norm_again,
     norm_behind,
     norms_behind,
     reads_product,
     runs_again,
 )
+from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
+from nas_assistant.edits.operations._fresh import Written, activation, norm_again
+from nas_assistant.edits.operations._text import copied, has_fixed_stride
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, ComputationalGraph, Node, Operation
 
 
