@@ -137,7 +137,7 @@ def in_table(context: EditContext, call: cst.Call) -> bool:
 
 
 def _is_chosen(tree: SourceTree, call: cst.Call) -> bool:
-    """Whether a call alone is what is returned or assigned where something is equal to a string, or is not."""
+    """Whether a call alone is returned or assigned where something is equal to a string, or is not."""
     if not isinstance(tree.parents[call], cst.AnnAssign | cst.Assign | cst.IfExp | cst.Return):
         return False
     for around in tree.ancestors(call):
