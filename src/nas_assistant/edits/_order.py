@@ -141,3 +141,39 @@ def _indexed(context: EditContext, sequential: cst.Call) -> bool:
         and len(parent.targets) == 1
         and _subscripted(context, dotted(parent.targets[0].target))
     )
+
+
+def makes_itself(context: EditContext, item: cst.Arg) -> bool:
+    """Whether a layer is one of those of which a class that extends Sequential makes itself."""
+    tree = context.tree
+    call = tree.parents[item]
+    if not context.torch or item.keyword is not None or item.star or not isinstance(call, cst.Call):
+        return False
+    name, above = call.func, tree.enclosing(call, cst.ClassDef)
+    if not isinstance(name, cst.Attribute) or name.attr.value != "__init__":
+        return False
+    if not isinstance(name.value, cst.Call) or dotted(name.value.func) != "super":
+        return False
+    if not isinstance(above, cst.ClassDef) or len(above.bases) != 1:
+        return False
+    base = dotted(above.bases[0].value)
+    if base.rpartition(".")[2] != "Sequential" or base in context.imports.defined:
+        return False
+    own = (part.name.value for part in above.body.body if isinstance(part, cst.FunctionDef))
+    return "forward" not in own and not _is_indexed(context, above)
+
+
+def _is_indexed(context: EditContext, made: cst.ClassDef) -> bool:
+    """Whether a class, or what holds one of its modules, is read by position."""
+    tree = context.tree
+    held = set[str]()
+    for call in tree.nodes(cst.Call):
+        parent = tree.parents[call]
+        named = isinstance(call, cst.Call) and dotted(call.func) == made.name.value
+        if named and isinstance(parent, cst.Assign):
+            held.update(dotted(target.target) for target in parent.targets)
+    for node in tree.nodes(cst.Subscript):
+        name = dotted(node.value) if isinstance(node, cst.Subscript) else ""
+        if name and (name in held or (name == "self" and tree.inside(node, made))):
+            return True
+    return False

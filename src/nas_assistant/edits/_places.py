@@ -12,9 +12,9 @@ import libcst as cst
 
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._naming import with_names
-from nas_assistant.edits._order import in_order, is_sequential, named_entry, runs_in_order
+from nas_assistant.edits._order import in_order, makes_itself, named_entry, runs_in_order
 from nas_assistant.edits._replace import LINE_LENGTH, Replacement
-from nas_assistant.edits._source import SourceTree, dotted, self_attribute
+from nas_assistant.edits._source import dotted, self_attribute
 
 Form = Literal["item", "pair", "append", "attribute", "functional", "expression"]
 _COMMA_TO_LINE_END = re.compile(rb"[ \t]*,[ \t]*(#[^\r\n]*)?(?=\r?\n)")
@@ -45,7 +45,7 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
     parent = tree.parents[call]
     if isinstance(parent, cst.Arg | cst.Element) and in_order(context, parent):
         return Place("item", parent)
-    if isinstance(parent, cst.Arg) and _makes_itself(context, parent):
+    if isinstance(parent, cst.Arg) and makes_itself(context, parent):
         return Place("item", parent)
     pair = named_entry(context, call)
     if pair is not None:
@@ -70,85 +70,6 @@ def place_of(context: EditContext, call: cst.Call) -> Place:
             if assign.value is parent and len(assign.targets) == 1 and dotted(assign.targets[0].target):
                 return Place("functional", statement, dotted(assign.targets[0].target))
     return Place("expression", call)
-
-
-def _makes_itself(context: EditContext, item: cst.Arg) -> bool:
-    """Whether a layer is one of those of which a class that extends Sequential makes itself."""
-    tree = context.tree
-    call = tree.parents[item]
-    if not context.torch or item.keyword is not None or item.star or not isinstance(call, cst.Call):
-        return False
-    name, above = call.func, tree.enclosing(call, cst.ClassDef)
-    if not isinstance(name, cst.Attribute) or name.attr.value != "__init__":
-        return False
-    if not isinstance(name.value, cst.Call) or dotted(name.value.func) != "super":
-        return False
-    if not isinstance(above, cst.ClassDef) or len(above.bases) != 1:
-        return False
-    base = dotted(above.bases[0].value)
-    if base.rpartition(".")[2] != "Sequential" or base in context.imports.defined:
-        return False
-    own = (part.name.value for part in above.body.body if isinstance(part, cst.FunctionDef))
-    return "forward" not in own and not _is_indexed(context, above)
-
-
-def _is_indexed(context: EditContext, made: cst.ClassDef) -> bool:
-    """Whether a class, or what holds one of its modules, is read by position."""
-    tree = context.tree
-    held = set[str]()
-    for call in tree.nodes(cst.Call):
-        parent = tree.parents[call]
-        named = isinstance(call, cst.Call) and dotted(call.func) == made.name.value
-        if named and isinstance(parent, cst.Assign):
-            held.update(dotted(target.target) for target in parent.targets)
-    for node in tree.nodes(cst.Subscript):
-        name = dotted(node.value) if isinstance(node, cst.Subscript) else ""
-        if name and (name in held or (name == "self" and tree.inside(node, made))):
-            return True
-    return False
-
-
-def in_table(context: EditContext, call: cst.Call) -> bool:
-    """Whether a call gives an entry of a table, as ``{"relu": nn.ReLU()}``, which is known by its key.
-
-    So it is in ``if name == "relu": return nn.ReLU()``.
-    """
-    tree = context.tree
-    if _is_chosen(tree, call):
-        return True
-    entry: cst.CSTNode = call
-    while isinstance(tree.parents[entry], cst.Lambda):
-        entry = tree.parents[entry]
-    parent = tree.parents[entry]
-    outer = tree.parents.get(parent)
-    if isinstance(parent, cst.Arg) and isinstance(outer, cst.Call) and parent.keyword is not None:
-        table: cst.CSTNode = outer
-        found = dotted(outer.func).rpartition(".")[2] in ("dict", "OrderedDict")
-    elif isinstance(parent, cst.Element) and isinstance(outer, cst.Tuple | cst.List):
-        table = outer
-        key = outer.elements[0].value
-        found = len(outer.elements) == 2 and isinstance(key, cst.SimpleString) and key is not entry
-        found = found and isinstance(tree.parents[outer], cst.Element)
-    else:
-        table, found = parent, isinstance(parent, cst.DictElement) and parent.value is entry
-    # The names of the layers of a Sequential are no keys: all of its layers run.
-    calls = (item for item in tree.ancestors(table) if isinstance(item, cst.Call))
-    return found and not any(is_sequential(context, item) for item in calls)
-
-
-def _is_chosen(tree: SourceTree, call: cst.Call) -> bool:
-    """Whether a call alone is returned or assigned where something is equal to a string, or is not."""
-    if not isinstance(tree.parents[call], cst.AnnAssign | cst.Assign | cst.IfExp | cst.Return):
-        return False
-    for around in tree.ancestors(call):
-        if isinstance(around, cst.FunctionDef | cst.ClassDef):
-            return False
-        test = around.test if isinstance(around, cst.If | cst.IfExp) else None
-        if isinstance(test, cst.Comparison) and not tree.inside(call, test):
-            sides = (test.left, *(item.comparator for item in test.comparisons))
-            if "__name__" not in map(dotted, sides) and any(isinstance(s, cst.SimpleString) for s in sides):
-                return True
-    return False
 
 
 def wrappable(context: EditContext, layer: LayerCall) -> bool:

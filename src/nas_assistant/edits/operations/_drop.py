@@ -8,8 +8,9 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import in_table, take_away
+from nas_assistant.edits._places import take_away
 from nas_assistant.edits._replace import Replacement, overlap
+from nas_assistant.edits._tables import in_table
 from nas_assistant.edits.operations._around import same
 from nas_assistant.edits.operations._ends import is_output
 from nas_assistant.edits.operations._idle import is_idle

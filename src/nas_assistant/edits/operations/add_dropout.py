@@ -6,7 +6,8 @@ from collections.abc import Iterator, Set
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import in_table, next_item, put_behind
+from nas_assistant.edits._places import next_item, put_behind
+from nas_assistant.edits._tables import in_table
 from nas_assistant.edits.operations._arguments import set_argument
 from nas_assistant.edits.operations._around import PASSING, before, behind, only_user, runs_again
 from nas_assistant.edits.operations._ends import is_in_gate, is_output, makes_output

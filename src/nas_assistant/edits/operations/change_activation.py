@@ -8,9 +8,9 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
-from nas_assistant.edits._places import in_table
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits._tables import in_table
 from nas_assistant.edits.operations import _activations as spelt
 from nas_assistant.edits.operations._ends import makes_output, scales
 from nas_assistant.graphs import Node, Operation

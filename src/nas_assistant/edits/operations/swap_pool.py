@@ -8,9 +8,9 @@ import libcst as cst
 
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext
-from nas_assistant.edits._places import in_table
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
+from nas_assistant.edits._tables import in_table
 from nas_assistant.edits.operations._idle import is_idle, single_pixels
 from nas_assistant.edits.operations._linear import keeps_apart
 from nas_assistant.graphs import Operation
