@@ -11,7 +11,7 @@ from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
 
 PASSING = frozenset({Operation.DROPOUT, Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE})
 UP_TO_NORM = PASSING | ACTIVATIONS
-_PRODUCTS = frozenset({Operation.ATTENTION, Operation.MATMUL})
+PRODUCTS = frozenset({Operation.ATTENTION, Operation.MATMUL})
 
 
 def only_user(context: EditContext, node: Node) -> Node | None:
@@ -71,7 +71,7 @@ def norms_next(context: EditContext, node: Node, passing: Set[Operation]) -> lis
 
 def reads_product(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer reads a product of matrices, as the projection behind an attention does."""
-    return any(found.op in _PRODUCTS for node in layer.main for found in before(context, node, PASSING))
+    return any(found.op in PRODUCTS for node in layer.main for found in before(context, node, PASSING))
 
 
 def runs_again(layer: LayerCall) -> bool:

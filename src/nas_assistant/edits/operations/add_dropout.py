@@ -9,7 +9,7 @@ from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._places import next_item, put_behind
 from nas_assistant.edits._tables import in_table
 from nas_assistant.edits.operations._arguments import set_argument
-from nas_assistant.edits.operations._around import PASSING, before, behind, only_user, runs_again
+from nas_assistant.edits.operations._around import PASSING, PRODUCTS, before, behind, only_user, runs_again
 from nas_assistant.edits.operations._ends import is_in_gate, is_output, makes_output
 from nas_assistant.edits.operations._idle import written_rate
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, Node, Operation
@@ -18,7 +18,6 @@ _RATES = {0: 0.3, 2: 0.1}
 _POOLS = frozenset({Operation.AVG_POOL, Operation.GLOBAL_AVG_POOL, Operation.MAX_POOL, Operation.MEAN})
 _TO_DROPOUT = ACTIVATIONS | _POOLS | {Operation.IDENTITY, Operation.RESHAPE, Operation.TRANSPOSE}
 _TO_PRODUCT = NORMALISATIONS | PASSING | {Operation.MUL, Operation.SPLIT}
-_PRODUCTS = (Operation.ATTENTION, Operation.MATMUL)
 
 
 class AddDropout(BaseEditOperation):
@@ -46,7 +45,7 @@ class AddDropout(BaseEditOperation):
                 continue
             if is_in_gate(context, layer) or runs_again(layer) or _is_projection(context, layer):
                 continue
-            if any(_leads_to(context, node, _TO_DROPOUT, (Operation.DROPOUT,)) for node in layer.last):
+            if any(_leads_to(context, node, _TO_DROPOUT, {Operation.DROPOUT}) for node in layer.last):
                 continue
             followers = [only_user(context, node) for node in layer.last]
             if layer.kind.role == "dense" and any(item and item.op in ACTIVATIONS for item in followers):
@@ -87,7 +86,7 @@ class AddDropout(BaseEditOperation):
             )
 
 
-def _leads_to(context: EditContext, node: Node, passing: Set[Operation], ends: tuple[Operation, ...]) -> bool:
+def _leads_to(context: EditContext, node: Node, passing: Set[Operation], ends: Set[Operation]) -> bool:
     """Whether a node is read, through some operations, by one of others."""
     return any(found.op in ends for found in behind(context, node, passing))
 
@@ -95,7 +94,7 @@ def _leads_to(context: EditContext, node: Node, passing: Set[Operation], ends: t
 def _is_projection(context: EditContext, layer: LayerCall) -> bool:
     """Whether a layer is dense, for a product of matrices: the query, key or value of an attention."""
     dense = layer.kind.role == "dense"
-    return dense and any(_leads_to(context, node, _TO_PRODUCT, _PRODUCTS) for node in layer.last)
+    return dense and any(_leads_to(context, node, _TO_PRODUCT, PRODUCTS) for node in layer.last)
 
 
 def _is_of_vectors(context: EditContext, node: Node) -> bool:
