@@ -354,3 +354,11 @@ def test_what_is_put_in_elsewhere_in_the_line_is_told_apart() -> None:
     add = ADD.format(2)
     told = changes_left([(start, (DROP,)), (first, (add,))], _with(first, ("ReLU()", "ReLU(), Dropout(0.3)")))
     assert told == (DROP, add)
+
+
+def test_two_that_put_in_behind_one_line_are_told_though_a_diff_joins_one_with_the_next_change() -> None:
+    file = "a = Conv(8)\nr = ReLU()\nb = Max()\n"
+    first = "a = Conv(8)\nn = Norm()\nr = ReLU()\nk = Conv(8)\nb = Mean()\n"
+    second = first.replace("n = Norm()\n", "")
+    told = ("swap pool b (line 3)", "add norm a (line 1): why", "insert block a (line 1)")
+    assert changes_left([(file, told), (first, ())], second) == (told[0], told[2])

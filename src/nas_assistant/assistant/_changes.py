@@ -179,6 +179,7 @@ class _Way:
                 or (sorted(grown, key=lambda hunk: abs(hunk.start - number))[:1] if _puts_in(change) else [])
                 for change, number, own in zip(told, numbers, owned, strict=True)
             ]
+        owned = _apart(told, numbers, owned, hunks)
         first = not _makers(self._lines) and not self._gone
         for change, number, own in zip(told, numbers, owned, strict=True):
             # Where nothing changed at its line, it is what changed elsewhere.
@@ -243,6 +244,25 @@ def _own(hunks: Sequence[Hunk], first: int, ends: Sequence[int]) -> list[Hunk]:
         if inside or beside:
             return inside or beside
     return []
+
+
+def _apart(
+    told: Sequence[Edit | str], numbers: Sequence[int], owned: Sequence[list[Hunk]], hunks: Sequence[Hunk]
+) -> list[list[Hunk]]:
+    """The hunks of each change; two that put something in do not share one where there is another near by.
+
+    A diff joins what one puts in with a change of the line below, and then shows nothing else at its line.
+    """
+    placed = [place for place, change in enumerate(told) if _puts_in(change)]
+    taken = {hunk for place in placed for hunk in owned[place]}
+    free = [hunk for hunk in hunks if hunk.grows and hunk not in taken]
+    found, known = list(owned), set[Hunk]()
+    for place in placed:
+        if free and owned[place] and known.issuperset(owned[place]):
+            found[place] = [min(free, key=lambda hunk: abs(hunk.start - numbers[place]))]
+            free.remove(found[place][0])
+        known.update(found[place])
+    return found
 
 
 def _ends(source: str) -> dict[int, list[int]]:
