@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -248,8 +249,12 @@ def test_a_hub_out_of_reach(tmp_path: Path, index: Index, monkeypatch: pytest.Mo
     (tmp_path / "tiny.gguf").unlink()
     with pytest.raises(UserError, match=r"127\.0\.0\.1:9 does not give it .* try again"):
         install_model(MODEL, tmp_path, origin="hub")
-    monkeypatch.setenv("HF_ENDPOINT", "file:///etc")
-    with pytest.raises(UserError, match="HF_ENDPOINT file:///etc: give a URL"):
+
+
+@pytest.mark.parametrize("url", ["file:///etc", "http://["])
+def test_a_hub_whose_url_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    with pytest.raises(UserError, match=re.escape(f"HF_ENDPOINT {url}: give a URL")):
         install_model(MODEL, tmp_path, origin="hub")
 
 

@@ -126,13 +126,14 @@ def _from_any(model: KnownModel, parts: Path, tell: Progress, origin: str, fetch
 def _from_hub(model: KnownModel, parts: Path, tell: Progress) -> Path:
     base = (os.environ.get("HF_ENDPOINT") or _HUB).rstrip("/")
     url = f"{base}/{model.repository}/resolve/main/{model.file}"
+    bad = UserError(f"HF_ENDPOINT {one_line(base, 100)}: give a URL such as {_HUB}")
     if not url.startswith(("https://", "http://")):
-        raise UserError(f"HF_ENDPOINT {one_line(base, 100)}: give a URL such as {_HUB}")
+        raise bad
     whole = parts / "hub.part"
     done = whole.stat().st_size if whole.exists() else 0
     if done < model.size:
-        request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
         try:
+            request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
             with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS) as answer:
                 done = done if answer.status == 206 else 0
                 with whole.open("ab" if done else "wb") as file:
@@ -143,6 +144,8 @@ def _from_hub(model: KnownModel, parts: Path, tell: Progress) -> Path:
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", None) or error
             raise _Unreachable(f"{base} does not give it ({one_line(str(reason), 100)})") from None
+        except ValueError:  # neither the request nor the connection takes the name of the host
+            raise bad from None
     if done < model.size:
         raise _Unreachable(f"{base} broke off after {done:,} of {model.size:,} bytes")
     if _digest(whole, model, tell) != model.sha256:
