@@ -381,6 +381,7 @@ def test_an_endpoint_without_a_key(
         ({"temperature": 3}, "temperature"),
         ({"timeout": 0}, "timeout"),
         ({"max_repairs": -1}, "max_repairs"),
+        ({"answer_tokens": 0}, "answer_tokens"),
     ],
 )
 def test_bad_options(endpoint: FakeEndpoint, options: dict[str, Any], told: str) -> None:

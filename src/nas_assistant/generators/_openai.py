@@ -96,8 +96,9 @@ class OpenAIGenerator(AskingGenerator):
         check_range("openai", "max_repairs", max_repairs, 0, 3)
         for name, value in (("proposals", proposals), ("max_listed", max_listed), ("attempts", attempts)):
             check_range("openai", name, value, 1, 1000)
-        for name, value in (("answer_tokens", answer_tokens or 1), ("context_tokens", context_tokens)):
-            check_range("openai", name, value, 1, 100_000_000)
+        for name, most in (("answer_tokens", answer_tokens), ("context_tokens", context_tokens)):
+            if most is not None:
+                check_range("openai", name, most, 1, 100_000_000)
         self._prompt = find_prompt(prompt, format) if prompt is not None else None
         self._format: Format = self._prompt.format if self._prompt else format or "operations"
         self._temperature = temperature
