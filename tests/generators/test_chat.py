@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nas_assistant.errors import UserError
+from nas_assistant.generators import LimitReached
 from nas_assistant.generators._chat import Answer, Endpoint
 from nas_assistant.generators._faults import retry_after
 
@@ -128,6 +129,34 @@ def test_the_clock_bounds_the_tries(serve: Serve) -> None:
     fake = serve(fails(503))
     refused(fake, sleep=sleep, clock=lambda: now[0], attempts=1000, patience=60.0)
     assert 4 <= len(fake.asked) < 12 and now[0] <= 60
+
+
+def test_a_wait_beyond_the_deadline_is_a_limit(serve: Serve) -> None:
+    with pytest.raises(LimitReached, match="seconds"):
+        ask(serve(fails(503)), clock=lambda: 0.0, parameters={"deadline": 0.4})
+
+
+TOO_MANY = (
+    "'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is 9"
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        fails(400, TOO_MANY),
+        fails(400, "This model supports at most 16384 completion tokens", param="max_tokens"),
+        fails(400, "This model's maximum context length is 2048 tokens, you asked for 4996"),
+    ],
+)
+@pytest.mark.parametrize("needed", [(), ("max_tokens",)])
+def test_too_long_an_answer_is_not_asked_without_its_limit(
+    serve: Serve, error: Reply, needed: tuple[str, ...]
+) -> None:
+    fake = serve(error, says("yes"))
+    parameters = {"needed": needed, "max_tokens": 4096, "response_format": {"type": "json_object"}}
+    assert "refused the request (400" in (told := refused(fake, parameters=parameters))
+    assert "--answer-tokens" in told and len(fake.asked) == 1
 
 
 @pytest.mark.parametrize(

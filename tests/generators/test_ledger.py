@@ -63,6 +63,13 @@ def test_a_short_answer_needs_no_more_room_than_it_may_take() -> None:
             ledger.answer_room(300, wanted)
 
 
+def test_a_whole_answer_has_room_or_none() -> None:
+    ledger = Ledger(limits=Limits(max_tokens=200))
+    assert ledger.answer_room(300, 100, whole=True) == 100
+    with pytest.raises(LimitReached):
+        ledger.answer_room(300, 101, whole=True)
+
+
 def test_dollars_that_are_left_bound_the_answer() -> None:
     ledger = Ledger(Prices(1000, 1000), Limits(max_usd=2.0))
     assert ledger.answer_room(3000, None) == 1000

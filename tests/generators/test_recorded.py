@@ -195,7 +195,7 @@ def test_the_time_is_kept(serve: Serve, tmp_path: Path) -> None:
     assert time.monotonic() - began < 25  # the endpoint's own patience is 30 s
     asked.close()
     (row,) = rows(tmp_path)
-    assert row["failure"] == "the time was up" and row["prompt_tokens"] == TOKENS
+    assert row["failure"] == "the limit of seconds was reached" and row["prompt_tokens"] == TOKENS
 
 
 def test_a_wait_beyond_the_time_ends_at_once(serve: Serve, tmp_path: Path) -> None:
@@ -206,6 +206,41 @@ def test_a_wait_beyond_the_time_ends_at_once(serve: Serve, tmp_path: Path) -> No
         asked.ask(QUESTION, 1)
     asked.close()
     assert len(fake.asked) == 1 and rows(tmp_path)[0]["prompt_tokens"] == 0
+
+
+def test_a_limit_holds_over_answers_that_were_lost(serve: Serve, tmp_path: Path) -> None:
+    def leave(asked: dict[str, Any]) -> Reply:
+        charged.append((rows(tmp_path)[0]["prompt_tokens"], rows(tmp_path)[0]["answer_tokens"]))
+        return Reply(b'{"choices"')
+
+    fake, charged = serve(leave), list[tuple[int, int]]()
+    asked = make(fake)
+    asked.begin(tmp_path, Limits(max_tokens=300))
+    with pytest.raises(LimitReached, match="tokens"):
+        asked.ask(QUESTION, 1, max_tokens=100)
+    assert charged == [(TOKENS, 0), (TOKENS, 100)]  # a third try might pass the limit
+    assert asked.usage.tokens == 2 * (TOKENS + 100)
+    asked.close()
+    (row,) = rows(tmp_path)
+    assert row["failure"] == "the limit of tokens was reached"
+
+
+def test_a_web_page_costs_nothing(serve: Serve, tmp_path: Path) -> None:
+    asked = make(serve(Reply(b"<html>log in</html>", kind="text/html")))
+    asked.begin(tmp_path, Limits(max_tokens=300))
+    with pytest.raises(UserError, match="a web page"):
+        asked.ask(QUESTION, 1)
+    assert asked.usage.tokens == 0
+    asked.close()
+
+
+def test_half_a_letter_in_an_answer_is_kept_in_the_cache(serve: Serve, tmp_path: Path) -> None:
+    fake, cache = serve(says("yes \ud83d")), AnswerCache(tmp_path)
+    for _ in range(2):
+        asked = make(fake, cache)
+        assert asked.ask(QUESTION, 1)[0].text == "yes \ud83d"
+        asked.close()
+    assert len(fake.asked) == 1
 
 
 def test_answers_that_were_lost_are_charged_as_estimated(serve: Serve, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class AnswerCache:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
             with replacing(path, mode=0o600) as partial:
-                partial.write_text(json.dumps({"key": key, **values}, ensure_ascii=False), encoding="utf-8")
+                partial.write_text(json.dumps({"key": key, **values}), encoding="utf-8")
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

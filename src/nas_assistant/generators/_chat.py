@@ -164,12 +164,13 @@ class Endpoint:
             messages: The conversation.
             needed: Parameters that must not be left out.
             deadline: When to give up, on the clock of this endpoint, or None.
-            on_lost: Called for each try that the endpoint may have worked on, but whose answer was lost.
+            on_lost: Called for each try that the endpoint may have worked on, but whose answer was lost; what
+                it raises ends the tries.
             **parameters: Of the request, such as ``temperature``; those that are None are left out, and so
                 are those that the endpoint refuses.
 
         Raises:
-            LimitReached: The deadline passed.
+            LimitReached: The deadline passed, or ``on_lost`` raised it.
             UserError: The endpoint cannot be used, or not after all tries.
         """
         began = self._clock()
@@ -212,6 +213,13 @@ class Endpoint:
     ) -> Answer:
         began = self._clock()
         end = math.inf if deadline is None else deadline
+        late = False
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            nonlocal late
+            next_try = self._clock() + state.upcoming_sleep
+            late = next_try >= end
+            return late or next_try - began > self._patience or state.attempt_number >= self._attempts
 
         def attempt() -> Answer:
             try:
@@ -224,18 +232,14 @@ class Endpoint:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TemporaryFault),
             wait=_wait,
-            stop=lambda state: (
-                state.attempt_number >= self._attempts
-                or self._clock() - began + state.upcoming_sleep > self._patience
-                or self._clock() + state.upcoming_sleep >= end
-            ),
+            stop=stop,
             sleep=self._sleep,
             reraise=True,
         )
         try:
             return attempts(attempt)
         except TemporaryFault as fault:
-            if self._clock() + (fault.after or 0.0) >= end:
+            if late:
                 raise LimitReached("seconds") from None
             count = attempts.statistics.get("attempt_number", 1)
             tries = f" ({count} tries in {self._clock() - began:.0f} s)" if count > 1 else ""
@@ -295,10 +299,9 @@ class Endpoint:
         try:
             value = json.loads(data)
         except (ValueError, RecursionError):
-            what = (
-                "a web page" if data.lstrip()[:1] == b"<" else "text that is no JSON" if data else "nothing"
-            )
-            raise no_completion(what) from None
+            if data.lstrip()[:1] == b"<":
+                raise no_completion("a web page", lost=False) from None  # no model wrote that
+            raise no_completion("text that is no JSON" if data else "nothing") from None
         if isinstance(value, dict) and value.get("error") and not value.get("choices"):
             told = one_line(self._hide(_told(value["error"])), 200)
             raise TemporaryFault(f"answered with an error: {told}", "see the endpoint's own log")

@@ -25,6 +25,12 @@ _NAMES = {
     "max_tokens": r"max_tokens",
     "max_completion_tokens": r"max_completion_tokens",
 }
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+_TOO_MANY = re.compile(
+    r"maximum context|max_(completion_)?tokens\b.*(too (large|high|long|big)|at most|less than|valid range|"
+    r"maximum allowed)",
+    re.IGNORECASE,
+)
 
 
 class TemporaryFault(Exception):
@@ -103,6 +109,8 @@ def status_fault(
     if status in _RETRIED or status >= 500:
         remedy = "ask less often" if status == 429 else "try again later, or see the endpoint's own log"
         return TemporaryFault(f"answered {status}{said}", remedy, retry_after(error.response.headers))
+    if status in _REFUSES and _LIMITS & set(optional) and _TOO_MANY.search(f"{error.param} {told}"):
+        return UserError(f"{endpoint} refused the request ({status}{said}): give fewer --answer-tokens")
     refused = _refused(error, told, optional) if status in _REFUSES else None
     if refused is not None:
         return RefusedParameter(refused)
@@ -143,10 +151,12 @@ def connection_fault(error: Exception, timeout: float) -> TemporaryFault:
     return TemporaryFault(reason, "see the endpoint's own log, or check --base-url", lost=True)
 
 
-def no_completion(what: str) -> TemporaryFault:
+def no_completion(what: str, *, lost: bool = True) -> TemporaryFault:
     """The fault of an answer with status 200 that is no chat completion."""
     return TemporaryFault(
-        f"answered with {what} instead of a chat completion", "check --base-url, which mostly ends in /v1"
+        f"answered with {what} instead of a chat completion",
+        "check --base-url, which mostly ends in /v1",
+        lost=lost,
     )
 
 

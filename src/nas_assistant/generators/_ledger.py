@@ -93,7 +93,7 @@ class Ledger:
         """Dollars for so many tokens, or None without prices."""
         return self.prices.cost(prompt, answer) if self.prices else None
 
-    def answer_room(self, characters: int, wanted: int | None) -> int | None:
+    def answer_room(self, characters: int, wanted: int | None, *, whole: bool = False) -> int | None:
         """Most tokens that the answer to a prompt may have within the limits, or None for any number.
 
         Tokens of the prompt are estimated on the high side until the endpoint has counted some.
@@ -101,6 +101,7 @@ class Ledger:
         Args:
             characters: Length of the prompt.
             wanted: Most tokens of an answer that the user wants, or None.
+            whole: Whether an answer of fewer tokens is of no use.
 
         Raises:
             LimitReached: No useful answer fits.
@@ -108,7 +109,7 @@ class Ledger:
         if not self.limited:
             return wanted
         room = float(wanted or ANSWER_TOKENS)
-        least = min(_LEAST_ANSWER, room)
+        least = room if whole else min(_LEAST_ANSWER, room)
         prompt = math.ceil(characters * self._per_character)
         if self.limits.max_tokens is not None:
             room = min(room, self.limits.max_tokens - self.usage.tokens - prompt)

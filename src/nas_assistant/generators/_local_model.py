@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_assistant.errors import FailureKind, UserError
+from nas_assistant.generators._base import LimitReached
 from nas_assistant.generators._chat import Answer
 from nas_assistant.generators._model_process import LLAMA_CPP, Engine, ModelFault, ModelProcess
 from nas_assistant.generators._prompts import Message, one_line
@@ -117,7 +119,8 @@ class LocalModel:
             answer = self._complete(messages, **body)
         except ModelFault:
             if on_lost is not None:
-                on_lost()
+                with contextlib.suppress(LimitReached):  # nothing is tried again here
+                    on_lost()
             raise
         self._process.succeeded()
         return answer

@@ -163,11 +163,15 @@ class RecordedEndpoint:
         tokens = count_tokens(question.messages)
         number = self._write(question, ENDPOINT, sent, tokens)
         needed = ("max_tokens",) if self._ledger.limited else ()
-        began, lost = time.monotonic(), 0
+        began, lost_read, lost_written = time.monotonic(), 0, 0
 
         def lose() -> None:
-            nonlocal lost
-            lost += tokens
+            # An answer that was lost on its way may have been charged all the same, as long as it may be.
+            nonlocal lost_read, lost_written
+            lost_read, lost_written = lost_read + tokens, lost_written + (room or 0)
+            self._note(number, lost_read, lost_written)
+            self._ledger.usage = self.usage
+            self._ledger.answer_room(characters, room, whole=True)
 
         try:
             answer = self.endpoint.ask(
@@ -178,16 +182,17 @@ class RecordedEndpoint:
                 **sent,
             )
         except (UserError, LimitReached) as error:
-            # An answer that was lost on its way may have been charged all the same.
-            told = "the time was up" if isinstance(error, LimitReached) else str(error)
-            self._settle(number, lost, 0, failure=told, seconds=time.monotonic() - began)
+            told = f"the limit of {error.what} was reached" if isinstance(error, LimitReached) else str(error)
+            seconds = round(time.monotonic() - began, 3)
+            self._settle(number, lost_read, lost_written, failure=told, seconds=seconds)
             raise
         read, written, counted = _tokens(question.messages, answer)
         if counted:
             self._ledger.learn(characters, read)
         found = {"answer": answer.text, "refusal": answer.refusal, "finish": answer.finish}
         seconds = round(time.monotonic() - began, 3)
-        self._settle(number, read + lost, written, counted=int(counted), seconds=seconds, **found)
+        read, written = read + lost_read, written + lost_written
+        self._settle(number, read, written, counted=int(counted), seconds=seconds, **found)
         if self._cache is not None and answer.text.strip() and answer.finish != _CUT:
             values = {"answer": answer.text, "finish": answer.finish, "model": self.endpoint.model}
             self._cache.write(f"{question.key}-{question.place}", values)
@@ -195,6 +200,9 @@ class RecordedEndpoint:
 
     def _settle(self, number: int | None, read: int, written: int, **values: Any) -> None:
         self._ledger.charge(read, written)
+        self._note(number, read, written, **values)
+
+    def _note(self, number: int | None, read: int, written: int, **values: Any) -> None:
         if self._log is not None and number is not None:
             usd = self._ledger.cost(read, written)
             self._log.update(number, prompt_tokens=read, answer_tokens=written, usd=usd, **values)
