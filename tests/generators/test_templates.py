@@ -19,7 +19,6 @@ LIMITS = Constraints(max_parameters=2000, max_flops=10**6, allowed_operations=fr
 def test_each_prompt_holds_what_it_should(make_request: Make, name: str) -> None:
     request = make_request(
         constraints=LIMITS,
-        rounds_left=3,
         history=(Attempt((Edit("widen", "conv1", 9),), accuracy=0.86, gain=0.01),),
     )
     prompt = find_prompt(name)
@@ -34,17 +33,19 @@ def test_each_prompt_holds_what_it_should(make_request: Make, name: str) -> None
     assert ("at most 2,000 parameters" in told) == strict
     assert ("widen conv1 (line 9) -> predicted accuracy 0.8600, gain +0.0100" in told) == (not thesis)
     left = f"{2000 - request.graph.parameters:,} more parameters"
-    assert ("What is left: 3 rounds, this one included; " + left in told) == (not thesis)
+    assert ("What is left: " + left in told) == (not thesis)
     assert "$" not in told
     assert prompt.format == ("whole_file" if thesis else name.removesuffix("_strict"))
 
 
 def test_the_budget_of_a_request_without_limits(make_request: Make) -> None:
-    request = make_request(rounds_left=1)
-    told = make_messages("whole_file", request, ())[1]["content"]
-    assert "What is left: 1 round, this one included.\n" in told
     told = make_messages("whole_file", make_request(), ())[1]["content"]
     assert "What is left: no limit is set.\n" in told
+
+
+def test_a_run_with_more_rounds_asks_in_the_same_words(make_request: Make) -> None:
+    few, more = (make_messages("operations", make_request(rounds_left=left), ()) for left in (1, 9))
+    assert few == more
 
 
 def test_a_prompt_of_ones_own(make_request: Make, tmp_path: Path) -> None:

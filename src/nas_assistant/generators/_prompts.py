@@ -231,13 +231,12 @@ def _rules(constraints: Constraints) -> str:
 
 
 def _budget(request: Request) -> str:
-    """What is left of rounds, parameters and operations.
+    """What is left of parameters and operations.
 
-    Tokens and dollars are left out: a resumed run has to ask in the same words, to find what it paid for.
+    Rounds, tokens and dollars are left out: a resumed run, whose limits on them may be others, has to ask in
+    the same words, to find what it paid for.
     """
     limits, graph, left = request.constraints, request.graph, []
-    if request.rounds_left is not None:
-        left.append(f"{request.rounds_left} round{'s' * (request.rounds_left != 1)}, this one included")
     if limits.max_parameters is not None:
         left.append(f"{max(limits.max_parameters - graph.parameters, 0):,} more parameters")
     if limits.max_flops is not None:
