@@ -36,8 +36,10 @@ def test_a_dry_run_prints_the_prompt_and_the_cost(
     result = run("improve", model, *arguments(endpoint, checkpoint, *more))
     assert result.exit_code == 0, result.output
     assert "[system]\nYou improve" in result.stdout and "[user]\nWrite a new model" in result.stdout
-    assert "Nothing was asked. Estimated: " in result.stdout and "at most 1,000 to write" in result.stdout
-    assert "cost at most $0.00" in result.stdout and "at most 40 such questions" in result.stdout
+    assert "Nothing was asked. About " in result.stdout and "at most 1,000 to write" in result.stdout
+    assert "cost about $0.00" in result.stdout and "at most 40 such questions" in result.stdout
+    result = run("improve", model, *arguments(endpoint, checkpoint, *more[:-2]))
+    assert "the endpoint decides without --answer-tokens" in result.stdout and "$" not in result.stdout
     assert not endpoint.asked and not Path("nas-runs").exists()
 
 

@@ -1,13 +1,14 @@
-"""What a run would ask first, and what it may cost."""
+"""What a run would ask first, and about what it costs."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._generators import make_generators
 from nas_assistant.assistant._header import strip_header
 from nas_assistant.assistant._improve import make_checker
@@ -17,7 +18,7 @@ from nas_assistant.assistant._run import RunDirectory
 from nas_assistant.assistant._sandbox import warm_sandbox
 from nas_assistant.assistant._search import Search
 from nas_assistant.errors import UserError
-from nas_assistant.generators import BaseGenerator, Preview
+from nas_assistant.generators import BaseGenerator, Limits, Preview
 from nas_assistant.sources import read_source
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 class RunPreview:
     """The first question of a run, which was not asked.
 
+    What the run costs is reckoned with this question in each round; later ones are longer by what was tried.
+
     Attributes:
-        question: The question, and what it may cost.
+        question: The question, and about what it costs.
         rounds: Most rounds of the run.
     """
 
@@ -38,15 +41,19 @@ class RunPreview:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
-        asked, questions = self.question, self.rounds * self.question.questions
+        asked = self.question
+        read, written = asked.prompt_tokens, asked.answer_tokens
+        questions, repairs = self.rounds * (asked.questions + asked.repairs), self.rounds * asked.repairs
+        tokens = None if written is None else questions * (read + written) + repairs * written
+        dearer = repairs * (asked.repair_usd - (asked.usd or 0.0))
         return {
             "messages": [dict(message) for message in asked.messages],
-            "prompt_tokens": asked.prompt_tokens,
-            "answer_tokens": asked.answer_tokens,
+            "prompt_tokens": read,
+            "answer_tokens": written,
             "usd": asked.usd,
             "questions": questions,
-            "run_tokens": questions * (asked.prompt_tokens + asked.answer_tokens),
-            "run_usd": None if asked.usd is None else questions * asked.usd,
+            "run_tokens": tokens,
+            "run_usd": None if asked.usd is None else questions * asked.usd + dearer,
         }
 
 
@@ -83,6 +90,12 @@ def preview(
         ):
             predictor = predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, chosen, sandbox)
+            if chosen.max_latency is not None:
+                accuracy = predictor.predict(checker.original.graph).accuracy
+                meter = Meter(checker, source, accuracy, chosen, sandbox, None)
+                limits = replace(checker.constraints, max_latency=meter.max_latency)
+                checker = replace(checker, constraints=limits)
+            asking[0].begin(run.path, Limits(chosen.max_tokens, chosen.max_usd))
             search = Search(text, source, checker, predictor, made, chosen, run)
             return RunPreview(asking[0].preview(search.request(search.next_round())), chosen.max_iterations)
     finally:

@@ -49,10 +49,11 @@ def improve(
         ),
     ] = "mutate",
     model_name: Annotated[
-        str | None, typer.Option("--model", metavar="M", help="Language model of the generator.")
+        str | None,
+        typer.Option("--model", metavar="M", help="Language model, for one generator."),
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(metavar="U", help="OpenAI-compatible endpoint of the generator.")
+        str | None, typer.Option(metavar="U", help="OpenAI-compatible endpoint, for one generator.")
     ] = None,
     edit_format: Annotated[
         str | None,
@@ -139,7 +140,8 @@ def improve(
         bool, typer.Option("--resume", help="Go on with the run in --run-dir, or the model's newest one.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the first prompt and what it may cost; ask nothing.")
+        bool,
+        typer.Option("--dry-run", help="Print the first prompt and about what it costs; ask nothing."),
     ] = False,
     verify_top: Annotated[
         int | None,
@@ -342,13 +344,21 @@ def _print_preview(found: RunPreview, as_json: bool) -> None:
         return
     for message in found.question.messages:
         typer.echo(f"[{message['role']}]\n{message['content'].rstrip()}\n")
-    price, most = (
-        "unknown: no --usd-per-million" if usd is None else f"${usd:.4f}"
+    read, written = data["prompt_tokens"], data["answer_tokens"]
+    questions = counted(data["questions"], "such question")
+    if written is None:
+        typer.echo(
+            f"Nothing was asked. About {read:,} tokens to read; how many are written, and so the "
+            "cost, the endpoint decides without --answer-tokens, --max-tokens or --max-usd\n"
+            f"The run: at most {questions} with every repair"
+        )
+        return
+    price, total = (
+        "cost unknown: no --usd-per-million" if usd is None else f"cost about ${usd:.4f}"
         for usd in (data["usd"], data["run_usd"])
     )
     typer.echo(
-        f"Nothing was asked. Estimated: {data['prompt_tokens']:,} tokens to read, at most "
-        f"{data['answer_tokens']:,} to write, cost at most {price}\n"
-        f"The run: at most {counted(data['questions'], 'such question')} with every repair, "
-        f"{data['run_tokens']:,} tokens, cost at most {most}"
+        f"Nothing was asked. About {read:,} tokens to read, at most {written:,} to write, {price}\n"
+        f"The run: at most {questions} with every repair, about {data['run_tokens']:,} tokens, {total}; "
+        "later prompts are longer by what was tried"
     )

@@ -187,16 +187,20 @@ class Preview:
     Attributes:
         messages: The conversation: ``role`` and ``content`` of each turn.
         prompt_tokens: Tokens to read, estimated.
-        answer_tokens: Most tokens to write.
-        usd: Most dollars, or None where the prices are not known.
-        questions: Most questions of one round.
+        answer_tokens: Most tokens to write, or None where the endpoint decides.
+        usd: Dollars where so many are written, or None where that or the prices are not known.
+        questions: Most questions of one round, without repairs.
+        repairs: Most repairs of one round. Each is such a question with the answer to repair in it.
+        repair_usd: Dollars of a repair.
     """
 
     messages: tuple[dict[str, str], ...]
     prompt_tokens: int
-    answer_tokens: int
+    answer_tokens: int | None
     usd: float | None = None
     questions: int = 1
+    repairs: int = 0
+    repair_usd: float = 0.0
 
 
 class BaseGenerator(abc.ABC):

@@ -118,7 +118,7 @@ class OpenAIGenerator(AskingGenerator):
         super().__init__(RecordedEndpoint(endpoint, self._prices, AnswerCache() if cache else None), seed)
 
     def preview(self, request: Request) -> Preview:
-        """The first question of a request, and what it may cost; nothing is asked.
+        """The first question of a request, and about what it costs; nothing is asked.
 
         Raises:
             UserError: The prompt is too long, or there is nothing to ask.
@@ -129,10 +129,16 @@ class OpenAIGenerator(AskingGenerator):
         except EditError as error:
             raise UserError(f"there is nothing to ask: {error.failure.message}") from None
         check_size(task.messages, self._context_tokens)
-        read, written = count_tokens(task.messages), self._answer_tokens or ANSWER_TOKENS
-        cost = self._prices.cost(read, written) if self._prices else None
-        questions = min(request.count, self._proposals) * (self._max_repairs + 1)
-        return Preview(tuple(task.messages), read, written, cost, questions)
+        read = count_tokens(task.messages)
+        written = self._answer_tokens or (ANSWER_TOKENS if self._model.limited else None)
+        questions = min(request.count, self._proposals)
+        found = Preview(
+            tuple(task.messages), read, written, questions=questions, repairs=questions * self._max_repairs
+        )
+        if self._prices is None or written is None:
+            return found
+        cost, repair = self._prices.cost(read, written), self._prices.cost(read + written, written)
+        return replace(found, usd=cost, repair_usd=repair)
 
     def stream(self, request: Request) -> Iterator[Proposal]:
         """What :meth:`propose` gives, answer by answer.

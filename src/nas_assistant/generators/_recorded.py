@@ -78,6 +78,11 @@ class RecordedEndpoint:
             self._ledger.usage = self._log.usage(self._prices)
         return self._ledger.usage
 
+    @property
+    def limited(self) -> bool:
+        """Whether tokens or dollars are limited, and so an answer's length has to be."""
+        return self._ledger.limited
+
     def check(self, limits: Limits) -> None:
         """See that the limits can be kept and that the endpoint is there.
 

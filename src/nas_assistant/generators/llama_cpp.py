@@ -139,8 +139,9 @@ class LlamaCppGenerator(AskingGenerator):
         told = [one_line(change.edit.describe(), _LONGEST_EDIT) for change in task.changes]
         most = longest_answer(offer, told) if offer is not None else self._answer_tokens
         check_size(task.messages, self._context_tokens)
-        questions = min(request.count, self._proposals) * (1 if task.changes else self._max_repairs + 1)
-        return Preview(tuple(task.messages), count_tokens(task.messages), most, 0.0, questions)
+        questions = min(request.count, self._proposals)
+        repairs = 0 if task.changes else questions * self._max_repairs
+        return Preview(tuple(task.messages), count_tokens(task.messages), most, 0.0, questions, repairs)
 
     def stream(self, request: Request) -> Iterator[Proposal]:
         """What :meth:`propose` gives, answer by answer.
