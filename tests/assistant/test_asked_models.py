@@ -14,7 +14,9 @@ from generators.endpoint import FakeEndpoint, Reply, fails, says
 from sources.test_sandbox import FORBIDDEN, linux
 
 from nas_assistant.assistant import Result, RunDirectory, improve, preview
+from nas_assistant.assistant._generators import make_generators
 from nas_assistant.assistant._header import comment
+from nas_assistant.assistant._options import Options
 from nas_assistant.errors import FailureKind, UserError
 from nas_assistant.generators import Proposal, Usage
 from nas_assistant.predictors import Predictor
@@ -79,7 +81,6 @@ def test_reasons_head_the_diff_and_every_exchange_is_kept(
     for path in Path("run").rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes(), path
     told = endpoint.asked[-1]["messages"][1]["content"]
-    assert "What is left: 1 round, this one included" in told
     assert told.count("-> predicted accuracy") == 2
 
 
@@ -220,17 +221,39 @@ def test_a_preview_asks_nothing_and_writes_nothing(
     model: Path, predictor: Predictor, endpoint: FakeEndpoint
 ) -> None:
     options: dict[str, Any] = {"model": "coder", "base_url": endpoint.url, "usd_per_million": "1,2"}
+    options["answer_tokens"] = 100
     before = sorted(Path().iterdir())
     found = preview(
         model, predictor=predictor, generator="openai", generator_options=options, max_iterations=5, gain=0.9
     )
     assert not endpoint.asked and not endpoint.looked and sorted(Path().iterdir()) == before
     told = found.to_json()
-    assert told["questions"] == 5 * 4 and told["answer_tokens"] == 4096
-    assert told["usd"] == pytest.approx((told["prompt_tokens"] + 2 * 4096) / 1e6)
-    assert told["run_usd"] == pytest.approx(20 * told["usd"])
+    read = told["prompt_tokens"]
+    assert told["questions"] == 5 * 4 and told["answer_tokens"] == 100
+    assert told["usd"] == pytest.approx((read + 2 * 100) / 1e6)
+    assert told["run_tokens"] == 20 * (read + 100) + 15 * 100  # a repair reads the answer, too
+    assert told["run_usd"] == pytest.approx(20 * told["usd"] + 15 * 100 / 1e6)
     run(model, predictor, endpoint, max_iterations=5, max_tokens=20_000)
     assert told["messages"] == endpoint.asked[0]["messages"]
+
+
+def test_a_preview_knows_the_limits(model: Path, predictor: Predictor, endpoint: FakeEndpoint) -> None:
+    given = {"model": "coder", "base_url": endpoint.url, "usd_per_million": "1,2"}
+    options: dict[str, Any] = {"predictor": predictor, "generator": "openai", "generator_options": given}
+    free = preview(model, **options).to_json()
+    assert {free[name] for name in ("answer_tokens", "usd", "run_tokens", "run_usd")} == {None}
+    none = {"max_params": None, "max_flops": None}
+    found = preview(model, **options, **none, max_latency="50ms", max_tokens=9000).to_json()
+    assert found["answer_tokens"] == 4096 and found["run_usd"] > found["usd"] > 0
+    assert "A forward pass may take at most 50" in found["messages"][1]["content"]
+
+
+@pytest.mark.parametrize("option", ["model", "base_url"])
+def test_what_several_generators_would_share_is_refused(option: str) -> None:
+    options = Options.of(generator="openai,mutate,llama_cpp", generator_options={option: "x"})
+    told = f"--{option.replace('_', '-')}: openai and llama_cpp would share it: name one"
+    with pytest.raises(UserError, match=told):
+        make_generators(options)
 
 
 def test_a_preview_needs_a_language_model(model: Path) -> None:

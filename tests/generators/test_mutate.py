@@ -112,7 +112,7 @@ def test_relevance_chooses_the_layer(request_: Request) -> None:
 def test_next_to_no_temperature_takes_the_layer_that_hurts_most(
     request_: Request, temperature: float
 ) -> None:
-    kernels = layers(request_, "change_kernel", 5, temperature=temperature)
+    kernels = layers(request_, "change_kernel", 5, relevance_temperature=temperature)
     assert kernels["hurts"] and not kernels["helps"]
 
 
@@ -214,7 +214,7 @@ def test_a_source_that_does_not_parse_gives_a_failure(request_: Request) -> None
 
 
 @pytest.mark.parametrize(
-    "options", [{"guidance": "luck"}, {"temperature": 0}, {"max_edits": 4}, {"speed": 1}]
+    "options", [{"guidance": "luck"}, {"relevance_temperature": 0}, {"max_edits": 4}, {"speed": 1}]
 )
 def test_bad_options_are_told(options: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="mutate") as caught:

@@ -6,7 +6,14 @@ from typing import ClassVar
 import pytest
 
 from nas_assistant.errors import UserError
-from nas_assistant.generators import BaseGenerator, Proposal, Request, get_generator, list_generators
+from nas_assistant.generators import (
+    BaseGenerator,
+    Proposal,
+    Request,
+    get_generator,
+    list_generators,
+    options_of,
+)
 from nas_assistant.generators import _registry as registry
 
 
@@ -25,6 +32,11 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
 def test_the_generators_of_the_package() -> None:
     assert {"mutate", "openai"} <= set(list_generators())
     assert get_generator("mutate").name == "mutate"
+
+
+def test_the_temperature_of_a_language_model_is_not_for_mutate() -> None:
+    given = {"temperature": 0.0}
+    assert options_of("llama_cpp", given) == given and not options_of("mutate", given)
 
 
 def test_an_unknown_generator_names_the_known_ones() -> None:

@@ -8,12 +8,16 @@ from nas_assistant.assistant._options import Options
 from nas_assistant.errors import UserError
 from nas_assistant.generators import BaseGenerator, Usage, get_generator, options_of
 
+_FOR_ONE = ("model", "base_url")
+"""Options that mean another thing to each generator."""
+
 
 def make_generators(options: Options) -> list[BaseGenerator]:
     """The generators that the options name, each with those of its options that it takes.
 
     Raises:
-        UserError: There is none of a name, one is named twice, or an option is for none of them.
+        UserError: There is none of a name, one is named twice, or an option is for none of them, or for one
+            alone and several take it.
     """
     names = [name.strip() for name in options.generator.split(",")]
     given = options.generator_options
@@ -25,6 +29,13 @@ def make_generators(options: Options) -> list[BaseGenerator]:
     if lost:
         told = ", ".join(f"--{option.replace('_', '-')}" for option in lost)
         raise UserError(f"no generator of {options.generator} takes {told}: leave it out, or choose others")
+    for option in _FOR_ONE:
+        takers = [name for name in names if option in taken[name]]
+        if len(takers) > 1:
+            raise UserError(
+                f"--{option.replace('_', '-')}: {' and '.join(takers)} would share it: name one of them in "
+                "--generator; from Python, give improve() the generators themselves"
+            )
     made: list[BaseGenerator] = []
     try:
         for name in names:

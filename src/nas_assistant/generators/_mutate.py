@@ -47,8 +47,8 @@ class MutateGenerator(BaseGenerator):
     Args:
         guidance: ``relevance``; or the controls ``shuffled`` (the same weights, dealt out to layers at
             random) and ``uniform`` (no weights).
-        temperature: How far the choice of layers may stray from relevance; above 0, in units of the
-            largest relevance.
+        relevance_temperature: How far the choice of layers may stray from relevance; above 0, in units of
+            the largest relevance.
         max_edits: Most edits of one proposal, 1 to 3.
         operations: Names of the only edit operations to draw; all by default.
 
@@ -61,14 +61,14 @@ class MutateGenerator(BaseGenerator):
     def __init__(
         self,
         guidance: Guidance = "relevance",
-        temperature: float = 0.35,
+        relevance_temperature: float = 0.35,
         max_edits: int = 3,
         operations: Collection[str] | None = None,
     ) -> None:
         if guidance not in ("relevance", "shuffled", "uniform"):
             raise UserError(f"mutate: guidance {guidance!r}: choose relevance, shuffled or uniform")
-        if not temperature > 0:
-            raise UserError(f"mutate: temperature {temperature}: give a number above 0")
+        if not relevance_temperature > 0:
+            raise UserError(f"mutate: relevance_temperature {relevance_temperature}: give a number above 0")
         if not 1 <= max_edits <= len(_EDITS):
             raise UserError(f"mutate: max_edits {max_edits}: give 1, 2 or 3")
         unknown = sorted(set(operations or ()) - set(list_operations()))
@@ -76,7 +76,7 @@ class MutateGenerator(BaseGenerator):
             raise UserError(f"mutate: no operation {unknown[0]!r}: choose of {', '.join(list_operations())}")
         self._operations = None if operations is None else frozenset(operations)
         self._guidance = guidance
-        self._temperature = temperature
+        self._temperature = relevance_temperature
         self._max_edits = max_edits
 
     def propose(self, request: Request) -> list[Proposal]:
