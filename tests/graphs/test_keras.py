@@ -215,6 +215,28 @@ def test_recurrent_layers():
     assert graph.unused_parameters == 0
 
 
+def test_sizes_that_an_einsum_leaves_open_are_filled():
+    inputs = keras.Input((32, 24))
+    x = layers.EinsumDense("abc,cd->abd", output_shape=(None, 56))(inputs)
+    graph = read_keras(keras.Model(inputs, layers.Dense(5)(x)))
+    assert graph.framework == "keras"
+    assert [(n.output_shape, n.macs) for n in graph.weighted_nodes] == [
+        ((32, 56), 32 * 24 * 56),
+        ((32, 5), 32 * 56 * 5),
+    ]
+
+
+def test_a_trace_that_fails_by_our_fault_is_told(monkeypatch):
+    def failing(*arguments):
+        raise TypeError("unsupported operand")
+
+    monkeypatch.setattr("nas_assistant.graphs._keras_trace.trace_keras", failing)
+    graph = read_keras(keras.Sequential([image(), layers.ReLU()]))
+    assert graph.framework == "tensorflow"
+    (warning,) = graph.warnings
+    assert warning.endswith("the trace of its layers failed: TypeError: unsupported operand")
+
+
 class Tokens(layers.Layer):
     def __init__(self, width):
         super().__init__()

@@ -7,6 +7,7 @@ import functools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nas_assistant.errors import MissingExtraError, UserError
@@ -15,6 +16,8 @@ from nas_assistant.graphs._locations import CREATED, caller_location, creator_lo
 
 BATCH = 2
 _DEFAULT_SIZE = 32
+# What a symbolic tensor answers where the model wants a real one, as ``tf.*`` functions do.
+_NOT_SYMBOLIC = re.compile(r"KerasTensor( cannot| is |')")
 
 
 def read_keras(model: Any, input_shape: Sequence[int] | None = None) -> ComputationalGraph:
@@ -49,14 +52,19 @@ def read_keras(model: Any, input_shape: Sequence[int] | None = None) -> Computat
             from nas_assistant.graphs._tensorflow import trace_tensorflow
 
             with _quietly():
-                return trace_tensorflow(model, inputs)
+                graph = trace_tensorflow(model, inputs)
         except Exception as error:
             shapes = ", ".join(str(tuple(x.shape[1:])) for x in keras.tree.flatten(inputs))
-            cause = error if "A KerasTensor cannot be used" in str(symbolic) else symbolic
+            cause = error if _NOT_SYMBOLIC.search(str(symbolic)) else symbolic
             name = type(model).__name__
             raise UserError(
                 f"{name} does not run on an input of shape {shapes}: {_one_line(cause)}"
             ) from cause
+        if _NOT_SYMBOLIC.search(str(symbolic)) or not isinstance(model, keras.layers.Layer):
+            return graph
+        why = f"{type(symbolic).__name__}: {_one_line(symbolic)}"
+        note = f"read operation by operation, as the trace of its layers failed: {why}"
+        return replace(graph, warnings=(*graph.warnings, note))
 
 
 def _symbolic_inputs(keras: Any, model: Any, input_shape: Sequence[int] | None) -> Any:

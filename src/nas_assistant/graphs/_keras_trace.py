@@ -115,6 +115,10 @@ class _Tracer:
                 return layer.call(*args, **kwargs)
             with self._silently():
                 outputs = original(layer, *args, **kwargs)
+                if isinstance(layer, keras.layers.EinsumDense) and None in outputs.shape:
+                    # Keras leaves the sizes open that the user's `output_shape` leaves open.
+                    kernel = KerasTensor(layer.kernel.shape)
+                    outputs = keras.ops.einsum(layer.equation, tensors[0], kernel)
             if isinstance(layer, keras.layers.TimeDistributed):
                 return self._each_step(layer, tensors[0], outputs)
             return self._add_layer(layer, tensors, outputs)
