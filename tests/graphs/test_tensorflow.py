@@ -102,6 +102,20 @@ def test_tf_functions_in_lambda_layers():
     assert graph.output_shape == (4, 6, 6)
 
 
+@pytest.mark.parametrize(
+    ("shape", "layer"), [((9, 5), layers.Dense(3)), ((4, 8, 8, 3), layers.Conv2D(6, 3, activation="relu"))]
+)
+def test_a_layer_of_every_time_step_is_one_as_in_the_trace_of_layers(shape, layer):
+    inputs = keras.Input(shape)
+    steps = layers.TimeDistributed(layer)(inputs)
+    traced = read_keras(keras.Model(inputs, keras.ops.tanh(steps)))
+    graph = read_keras(keras.Model(inputs, layers.Lambda(lambda t: tf.tanh(t))(steps)))
+    assert graph.framework == "tensorflow"
+    assert graph.is_isomorphic(traced)
+    assert (graph.parameters, graph.macs) == (traced.parameters, traced.macs)
+    assert [n.layer for n in graph.weighted_nodes] == [layer.name]
+
+
 class Affine(tf.Module):
     def __init__(self):
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from keras import tree
 
 from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._keras_nodes import NodeAdder, is_composite
-from nas_assistant.graphs._locations import caller_location, is_library
+from nas_assistant.graphs._locations import caller_location, created_at, is_library
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._patterns import BATCH_NORM_SCALE
@@ -66,6 +66,7 @@ class _LayerCall:
     first: int
     last: int
     place: Location | None
+    step: Step | None = None  # what it is, where it is not the layer as a whole
 
 
 class _Reader:
@@ -89,19 +90,12 @@ class _Reader:
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             tensors = [t for t in tree.flatten(args) if tf.is_tensor(t)]
             current = tf.compat.v1.get_default_graph() is reader._graph
-            runs_layers = is_composite(layer) or isinstance(layer, keras.layers.TimeDistributed)
-            if reader._inside or not current or not tensors or runs_layers:
+            if reader._inside or not current or not tensors or is_composite(layer):
                 return original(layer, *args, **kwargs)
-            reader._inside = True
-            first = len(reader._graph.get_operations())
-            try:
-                output = original(layer, *args, **kwargs)
-            finally:
-                reader._inside = False
-            last = len(reader._graph.get_operations())
-            flat = tuple(t for t in tree.flatten(output) if tf.is_tensor(t))
-            reader._calls.append(_LayerCall(layer, tuple(tensors), flat, first, last, caller_location()))
-            return output
+            if isinstance(layer, keras.layers.TimeDistributed):
+                static = tensors[0].shape.is_fully_defined()
+                return reader._each_step(layer, tensors[0]) if static else original(layer, *args, **kwargs)
+            return reader._noted(layer, tensors, lambda: original(layer, *args, **kwargs))
 
         keras.layers.Layer.__call__ = call
         try:
@@ -140,6 +134,32 @@ class _Reader:
         known = {id(v.handle) for v in self._model.variables}
         self._variables += [v for v in variables if id(v.handle) not in known]
 
+    def _noted(
+        self, layer: Any, inputs: Sequence[Any], run: Callable[[], Any], step: Step | None = None
+    ) -> Any:
+        """What a layer returns, noted as one call of it."""
+        self._inside = True
+        first = len(self._graph.get_operations())
+        try:
+            output = run()
+        finally:
+            self._inside = False
+        last = len(self._graph.get_operations())
+        flat = tuple(t for t in tree.flatten(output) if tf.is_tensor(t))
+        self._calls.append(_LayerCall(layer, tuple(inputs), flat, first, last, caller_location(), step))
+        return output
+
+    def _each_step(self, layer: Any, sequence: Any) -> Any:
+        """Run a layer on every time step at once: time counts as batch."""
+        batch, steps, *sizes = sequence.shape
+        fold = Step({"op": Operation.RESHAPE}, layout="last" if len(sizes) == 3 else "plain")
+        merged = self._noted(layer, [sequence], lambda: tf.reshape(sequence, (batch * steps, *sizes)), fold)
+        result = layer.layer(merged)
+        unfold = Step({"op": Operation.RESHAPE}, layout="plain")
+        return self._noted(
+            layer, [result], lambda: tf.reshape(result, (batch, steps, *result.shape[1:])), unfold
+        )
+
     def _read_layer(self, call: _LayerCall) -> None:
         known = [t for t in call.inputs if t.ref() in self._node_of]
         if not known or not call.output:
@@ -147,19 +167,25 @@ class _Reader:
             for tensor in call.output:
                 self._weights[tensor.ref()] = weights
             return
-        index, activation = self._nodes.add_layer(
-            call.layer,
-            [self._node_of[t.ref()] for t in known],
-            [tuple(t.shape) for t in known],
-            tuple(call.output[0].shape),
-            call.place,
-        )
-        if activation is not None:
-            step = Step({"op": Operation.OTHER})
-            name = getattr(activation, "__name__", type(activation).__name__)
+        sources = [self._node_of[t.ref()] for t in known]
+        shape = tuple(call.output[0].shape)
+        if call.step is not None:
             index = self._nodes.add_step(
-                step, [index], tuple(call.output[0].shape), detail=name, layer=call.layer.name
+                call.step,
+                sources,
+                shape,
+                detail=type(call.layer).__name__,
+                layer=call.layer.name,
+                place=call.place,
+                created=created_at(call.layer),
             )
+        else:
+            shapes = [tuple(t.shape) for t in known]
+            index, activation = self._nodes.add_layer(call.layer, sources, shapes, shape, call.place)
+            if activation is not None:
+                step = Step({"op": Operation.OTHER})
+                name = getattr(activation, "__name__", type(activation).__name__)
+                index = self._nodes.add_step(step, [index], shape, detail=name, layer=call.layer.name)
         for tensor in call.output:
             self._node_of[tensor.ref()] = index
 
