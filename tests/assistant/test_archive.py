@@ -35,6 +35,13 @@ def test_of_two_that_are_alike_the_better_stays() -> None:
     assert _numbers(archive) == [3, 4, 0]
 
 
+def test_one_member_can_be_a_parent_for_ever() -> None:
+    archive = _archive((0.0, 10), size=3)
+    for _ in range(1000):
+        archive.note(0)
+    assert archive.draw(random.Random(0)) == 0
+
+
 def test_a_full_archive_loses_what_is_dominated() -> None:
     archive = _archive((0.0, 10), (0.3, 30), (0.2, 20), (0.1, 25), size=3)
     # The last is worse than the third and larger; the first is the smallest.

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from nas_assistant.assistant import Progress, Result, RunDirectory, _evidence, improve, read_run
+from nas_assistant.assistant._search import Search
 from nas_assistant.errors import UserError
 from nas_assistant.evidence import PREDICTOR, Stacker, load_stacker
+from nas_assistant.generators import LimitReached
 from nas_assistant.predictors import Predictor
 from nas_assistant.proxies import Fault, FaultKind, Score
 from nas_assistant.reports._maps import _path_graphs
@@ -74,6 +76,25 @@ def test_records_and_maps_name_the_best_that_best_py_holds(
     assert record.best == predicted
     best = (again.run_dir / "best.py").read_text()
     assert best == again.best_source and best.endswith(record.run.read_source(predicted))
+
+
+def test_no_candidate_is_scored_when_the_time_is_over(
+    model: Path, data: str, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _weights(monkeypatch, params=1.0)
+    choose = _evidence.Jury.choose
+
+    def choose_late(jury: _evidence.Jury, pool: Any) -> Any:
+        monkeypatch.setattr(Search, "check_time", over)
+        return choose(jury, pool)
+
+    def over(search: Search) -> None:
+        raise LimitReached("seconds")
+
+    monkeypatch.setattr(_evidence.Jury, "choose", choose_late)
+    result = _improve(model, data, predictor, evidence="proxies", max_iterations=1)
+    assert result.improved and result.shortlist is None
+    assert any("the predictor alone chose the best" in note for note in result.notes)
 
 
 def test_a_run_that_goes_on_asks_for_no_score_twice(

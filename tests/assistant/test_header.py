@@ -63,12 +63,13 @@ def test_what_several_edits_say_of_one_place_is_not_cut_off() -> None:
     assert " ".join(lines) == told
 
 
+@pytest.mark.parametrize("name", ["model.py", "my model.py"])
 @pytest.mark.parametrize(("before", "after"), [("a\nb\n", "a\nc\n"), ("a\nb", "a\nc"), ("a\nb", "a\nb\nc\n")])
-def test_patch_reads_the_diff(tmp_path: Path, before: str, after: str) -> None:
-    path = tmp_path / "model.py"
+def test_patch_reads_the_diff(tmp_path: Path, before: str, after: str, name: str) -> None:
+    path = tmp_path / name
     path.write_text(before)
-    diff = make_diff(before, after, "model.py", HEADER)
-    assert diff.startswith("\n".join(HEADER) + "\n--- a/model.py\n")
+    diff = make_diff(before, after, name, HEADER)
+    assert diff.startswith("\n".join(HEADER) + f"\n--- a/{name}")
     try:
         done = subprocess.run(["patch", "-p1"], input=diff, text=True, cwd=tmp_path, capture_output=True)
     except FileNotFoundError:

@@ -34,25 +34,26 @@ def test_a_much_larger_model_is_told() -> None:
 
 
 def test_a_run_without_candidates_tells_why() -> None:
-    assert not idle_notes("mutate", 0, 0, None)
-    (note,) = idle_notes("mutate", 3, 3, None)
+    assert not idle_notes("mutate", 0, 0, None, False)
+    (note,) = idle_notes("mutate", 3, 3, None, False)
     assert note.startswith("generator mutate found nothing to change in this file within the limits")
-    (note,) = idle_notes(
-        "mutate", 3, 3, Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
-    )
-    assert (
-        note == "your model has 9 parameters, more than the limit of 5, and no change was found that comes "
-        "within it"
-    )
+
+
+def test_a_model_over_a_limit_is_told_where_nothing_better_is_within_it() -> None:
+    over = Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
+    told = "your model is outside the limits of the run (9 parameters, more than the limit of 5), and no "
+    assert idle_notes("mutate", 3, 3, over, False) == (told + "change was found that comes within them",)
+    assert idle_notes("mutate", 0, 3, over, False) == (told + "better one was found within them",)
+    assert not idle_notes("mutate", 0, 3, over, True)
 
 
 def test_a_run_with_few_candidates_tells_why() -> None:
     over = Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
     for broken in (None, over):
-        (note,) = idle_notes("mutate", 9, 10, broken)
+        (note,) = idle_notes("mutate", 9, 10, broken, False)
         assert note.startswith("generator mutate found nothing to change in 9 of 10 rounds within the limits")
         assert "--generator openai or llama_cpp" in note
-    assert not idle_notes("mutate", 5, 10, None)
+    assert not idle_notes("mutate", 5, 10, None, False)
 
 
 def test_layers_of_other_files_are_told() -> None:

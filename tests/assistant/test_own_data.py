@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_assistant.assistant import improve, report_model
+from nas_assistant.assistant import _improve, improve, report_model
 from nas_assistant.errors import UserError
 from nas_assistant.predictors import Predictor
 
@@ -47,6 +47,19 @@ def test_data_of_one_class_ends_no_run(model: Path, data: Path, predictor: Predi
     )
     assert result.own_data is None and (result.run_dir / "result.json").is_file()
     assert any("not compared" in note and "one class" in note for note in result.notes)
+
+
+def test_ctrl_c_while_the_data_is_compared_loses_nothing(
+    model: Path, data: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_improve, "with_own_data", interrupt)
+    options = {"max_iterations": 1, "proposals_per_iteration": 2, "run_dir": "run", "report": False}
+    result = improve(model, data=f"{data}:data", generator=RandomEdits(), predictor=predictor, **options)  # type: ignore[arg-type]
+    assert result.own_data is None and (result.run_dir / "result.json").is_file()
+    assert any("interrupted before it was known" in note for note in result.notes)
 
 
 def test_a_gain_on_the_users_data(model: Path, data: Path, predictor: Predictor) -> None:

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas_assistant.assistant import Options, Progress, Result, RunDirectory, improve
+from nas_assistant.assistant import Options, Progress, Result, RunDirectory, improve, read_run
+from nas_assistant.assistant._resume import choose_run
 from nas_assistant.errors import UserError
+from nas_assistant.generators import Proposal, Request
 from nas_assistant.predictors import Predictor
 
 from .helpers import NET, RandomEdits
@@ -123,6 +126,39 @@ def test_a_finished_run_can_be_given_more_rounds(model: Path, predictor: Predict
     _same(_resume(model, predictor, max_iterations=3), whole)
 
 
+def test_what_a_resumed_run_was_given_holds_for_the_next(model: Path, predictor: Predictor) -> None:
+    improve(model, generator=RandomEdits(), predictor=predictor, run_dir="run", **ONE_ROUND)
+    assert _resume(model, predictor, max_iterations=2).iterations == 2
+    assert _resume(model, predictor, max_iterations=3, progress=_stop_after(7)).stopped == "interrupted"
+    assert _resume(model, predictor).iterations == 3
+
+
+def test_a_run_that_was_killed_when_it_went_on_has_not_ended(model: Path, predictor: Predictor) -> None:
+    improve(model, generator=RandomEdits(), predictor=predictor, run_dir="run", **ONE_ROUND)
+    with closing(RunDirectory(Path("run"))) as run:
+        assert read_run(run).stopped == "iterations"
+        run.log("resumed", checked=3)
+        assert read_run(run).stopped is None
+
+
+class _Failing(RandomEdits):
+    def propose(self, request: Request) -> list[Proposal]:
+        if self.requests:
+            raise UserError("http://there: answered 500")
+        return super().propose(request)
+
+
+def test_a_generator_that_fails_hides_nothing_of_what_was_found(
+    model: Path, predictor: Predictor, whole: Result
+) -> None:
+    with pytest.raises(
+        UserError, match=r"answered 500; the best so far is run/best\.py, and --resume goes on"
+    ):
+        improve(model, generator=_Failing(), predictor=predictor, run_dir="run", **OPTIONS)
+    assert Path("run/best.py").is_file()
+    _same(_resume(model, predictor), whole)
+
+
 def test_a_default_that_is_given_is_no_option_left_out() -> None:
     run = Options(max_iterations=3, evidence="both", data="digits", max_params="+10%")
     assert run.resumed(Options()) == run
@@ -174,6 +210,24 @@ def test_without_a_folder_the_newest_run_is_resumed(model: Path, predictor: Pred
     assert first.run_dir.parent == Path("nas-runs")
     second = _resume(model, predictor, run_dir=None)
     assert second.run_dir == first.run_dir and second.history == first.history
+    other = model.parent / "other" / model.name
+    other.parent.mkdir()
+    other.write_text(NET.replace("the second", "another"))
+    newest = improve(other, generator=RandomEdits(), predictor=predictor, **ONE_ROUND)
+    assert newest.run_dir != first.run_dir
+    assert _resume(model, predictor, run_dir=None).run_dir == first.run_dir
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(model: Path) -> None:
+    folders = [choose_run(model, NET, Options(), None, False, ())[0] for _ in range(3)]
+    assert len(set(folders)) == 3 and all(folder.is_dir() for folder in folders)
+
+
+def test_a_run_that_does_not_begin_leaves_no_folder(model: Path, predictor: Predictor) -> None:
+    model.write_text("x = 1\n")
+    with pytest.raises(UserError):
+        improve(model, generator=RandomEdits(), predictor=predictor)
+    assert not list(Path("nas-runs").iterdir())
 
 
 def test_two_processes_cannot_share_a_folder(tmp_path: Path) -> None:

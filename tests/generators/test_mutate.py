@@ -204,6 +204,13 @@ def test_growth_beyond_the_limit_is_not_proposed(request_: Request) -> None:
         assert graph_of(proposal.source).parameters <= request_.graph.parameters
 
 
+def test_a_network_over_a_limit_is_narrowed_until_it_fits(request_: Request) -> None:
+    limit = Constraints(max_parameters=request_.graph.parameters * 2 // 5)
+    proposals = get_generator("mutate").propose(dataclasses.replace(request_, count=6, constraints=limit))
+    assert any(len(proposal.edits) > 1 for proposal in proposals)
+    assert all(graph_of(one.source).parameters <= limit.max_parameters for one in proposals)
+
+
 def test_a_source_without_edits_gives_no_proposals(request_: Request) -> None:
     assert get_generator("mutate").propose(dataclasses.replace(request_, source="x = 1\n")) == []
 

@@ -102,7 +102,9 @@ def test_the_diff_has_the_lines_of_both_files(parsed: Page, result: Result) -> N
 
 def test_the_source_is_painted(parsed: Page, predictor: Predictor, result: Result) -> None:
     graph = ComputationalGraph.load(result.run_dir / "original.json")
-    lines = source_relevance(graph, relevance(graph, predictor), "model.py")
+    found = relevance(graph, predictor)
+    assert not source_relevance(graph, found, result.run_dir / "model.py")  # another file of that name
+    lines = source_relevance(graph, found, result.run_dir.with_name("model.py"))
     source = NET.splitlines()
     created = source.index(next(line for line in source if "self.conv1 = " in line)) + 1
     called = source.index(next(line for line in source if "self.conv1(x)" in line)) + 1
@@ -175,6 +177,8 @@ def test_an_old_run_gets_the_same_report(tmp_path: Path, result: Result, predict
     page = (result.run_dir / "report.html").read_text(encoding="utf-8")
     assert out.read_text(encoding="utf-8") == page.replace("made by the caller", "checkpoint")
     assert report_run(tmp_path / "run", checkpoint=tmp_path / "checkpoint", out=tmp_path / "x.html").exists()
+    with pytest.raises(UserError, match=r"is a folder; name a file, as in --out .*report\.html"):
+        report_run(tmp_path / "run", checkpoint=tmp_path / "checkpoint", out=tmp_path)
 
 
 def test_refusals(tmp_path: Path, result: Result, predictor: Predictor) -> None:

@@ -82,7 +82,8 @@ class Archive:
         """The number of a parent: each rank, and each time that it was one, quarters a member's chance."""
         members = self.members
         places = [rank + self._asked.get(member.number, 0) for rank, member in enumerate(members)]
-        return draw.choices(members, [4.0**-place for place in places])[0].number
+        # From the first place on, so that none becomes 0 after many rounds.
+        return draw.choices(members, [4.0 ** (min(places) - place) for place in places])[0].number
 
     def note(self, number: int) -> None:
         """Remember a parent that was drawn."""

@@ -14,6 +14,7 @@ from nas_assistant.assistant._history import Candidate
 from nas_assistant.assistant._proxies import score_file
 from nas_assistant.errors import ModelError
 from nas_assistant.evidence import PREDICTOR, Pool, Stacker, load_stacker
+from nas_assistant.generators import LimitReached
 from nas_assistant.proxies import Score, get_proxy
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ class Jury:
         )
 
     def choose(self, pool: SandboxPool) -> Shortlist | None:
-        """Score the best candidates and rank them with the user's own model; None where there are none.
+        """Score the best candidates and rank them with the user's own model.
+
+        None where there are none, or the time is over before all are scored.
 
         Args:
             pool: Where they are scored, beside each other.
@@ -138,9 +141,16 @@ class Jury:
             if entry.number not in self._scores
         }
         search.report(search.ledger.iterations, 0, weighed=(len(listed) - len(waiting), len(listed)))
-        for done, (number, scores) in enumerate(waiting.items(), start=1 + len(listed) - len(waiting)):
-            self._keep(number, scores.result())
-            search.report(search.ledger.iterations, 0, weighed=(done, len(listed)))
+        try:
+            for done, (number, scores) in enumerate(waiting.items(), start=1 + len(listed) - len(waiting)):
+                search.check_time()
+                self._keep(number, scores.result())
+                search.report(search.ledger.iterations, 0, weighed=(done, len(listed)))
+        except LimitReached:
+            return None
+        finally:
+            for scores in waiting.values():
+                scores.cancel()
         fit = [entry for entry in listed if self._scores[entry.number]]
         return self._rank(fit) if fit else None
 

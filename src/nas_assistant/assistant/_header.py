@@ -67,8 +67,9 @@ def make_diff(before: str, after: str, name: str, header: Sequence[str]) -> str:
         header: Comment lines to put first.
     """
     text = "".join(line + "\n" for line in header)
+    end = "\t" if " " in name else ""  # tells ``patch`` where the name ends
     for line in difflib.unified_diff(
-        split_lines(before), split_lines(after), fromfile=f"a/{name}", tofile=f"b/{name}", n=3
+        split_lines(before), split_lines(after), fromfile=f"a/{name}{end}", tofile=f"b/{name}{end}", n=3
     ):
         text += line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
     return text

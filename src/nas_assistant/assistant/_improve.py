@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,12 +27,14 @@ from nas_assistant.assistant._report import report_at_the_end
 from nas_assistant.assistant._resume import choose_run
 from nas_assistant.assistant._rounds import Progress
 from nas_assistant.assistant._run import (
+    BEST,
     ORIGINAL,
     RESULT,
     SOURCE,
     SOURCE_DIGEST,
     RunDirectory,
     digest,
+    dropped_if_empty,
     read_config,
 )
 from nas_assistant.assistant._sandbox import warm_sandbox
@@ -186,7 +188,8 @@ def improve(
     folder, options, notes = choose_run(path, text, options, run_dir, resume, explicit)
     deadline = None if options.max_seconds is None else began + options.max_seconds
     limits = Limits(options.max_tokens, options.max_usd, deadline)
-    with warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
+    fresh = dropped_if_empty(folder) if run_dir is None else nullcontext()
+    with fresh, warm_sandbox(path, source := strip_header(text), options.entry) as sandbox:
         made = make_generators(options) if isinstance(generator, str) else _listed(generator)
         try:
             for one in made:
@@ -281,6 +284,7 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
                 "without --resume"
             )
         search.restore()
+        run.write_config({**config, "options": search.options.to_json()})
         run.log("resumed", checked=len(search.ledger.history))
     shortlist = None
     try:
@@ -293,13 +297,22 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
         # It may have come between a candidate's event and its place here.
         search.restore()
         stopped = "interrupted"
+    except UserError as error:
+        if not search.ledger.history:
+            raise
+        found = f"the best so far is {run.path / BEST}" if search.best.number else "nothing better was found"
+        raise UserError(f"{error}; {found}, and --resume goes on") from error
     notes = (*notes, *_notes(search))
     if jury is not None and shortlist is None and search.best.number:
         notes = (*notes, "the predictor alone chose the best: the run ended before the others were scored")
     result = replace(_result(search, stopped, notes), shortlist=shortlist)
     if (data := search.options.data) is not None and stopped != "interrupted":
         work = partial(with_own_data, result, data, search.options.own_accuracy)
-        result = pool.submit(work).result()
+        try:
+            result = pool.submit(work).result()
+        except KeyboardInterrupt:
+            more = "interrupted before it was known what the gain is worth on your data"
+            result = replace(result, notes=(*result.notes, more))
     replace_json(run.path / RESULT, result.to_json())
     run.log("finished", stopped=stopped, best=search.best.number)
     return result
@@ -314,7 +327,7 @@ def _notes(search: Search) -> tuple[str, ...]:
         *original.notes,
         *scope_notes(original.graph),
         *elsewhere_notes(original.graph, search.checker.path),
-        *idle_notes(search.options.generator, len(idle), len(ledger.rounds), broken),
+        *idle_notes(search.options.generator, len(idle), len(ledger.rounds), broken, search.best.number > 0),
     )
 
 
@@ -332,7 +345,7 @@ def _config(search: Search, original: Inspection) -> dict[str, Any]:
 
     return {
         "version": __version__,
-        "model": str(search.checker.path),
+        "model": str(search.checker.path.resolve()),
         SOURCE_DIGEST: digest(search.text),
         "graph": original.graph.hash,
         "entry": original.entry,

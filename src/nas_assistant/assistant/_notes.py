@@ -98,19 +98,23 @@ def growth_notes(parameters: tuple[int, int], flops: tuple[int, int], options: O
     return (f"the better model has {told} of yours; {remedy} {look} for one of the same size",)
 
 
-def idle_notes(generator: str, idle: int, rounds: int, broken: Failure | None) -> tuple[str, ...]:
-    """What to do when a run had nothing to check in most rounds.
+def idle_notes(
+    generator: str, idle: int, rounds: int, broken: Failure | None, improved: bool
+) -> tuple[str, ...]:
+    """What to do when a run had nothing to check in most rounds, or nothing better within its limits.
 
     Args:
         generator: Who was asked.
         idle: In how many rounds nothing was proposed.
         rounds: How many there were.
-        broken: The limit that the user's own model is over.
+        broken: What keeps the user's own model out of the limits.
+        improved: Whether something better was found.
     """
+    if broken is not None and not improved and (idle == rounds or 2 * idle <= rounds):
+        found = "change was found that comes within them" if idle else "better one was found within them"
+        return (f"your model is outside the limits of the run ({broken.message}), and no {found}",)
     if 2 * idle <= rounds:
         return ()
-    if idle == rounds and broken is not None:
-        return (f"your model has {broken.message}, and no change was found that comes within it",)
     where = "this file" if idle == rounds else f"{idle} of {rounds} rounds"
     return (
         f"generator {generator} found nothing to change in {where} within the limits of the run: a "

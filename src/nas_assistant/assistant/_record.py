@@ -52,9 +52,14 @@ class RunRecord:
     best: int
 
     @property
+    def path(self) -> Path:
+        """The user's file."""
+        return Path(str(self.config["model"]))
+
+    @property
     def name(self) -> str:
-        """Name of the user's file."""
-        return Path(str(self.config["model"])).name
+        """Its name."""
+        return self.path.name
 
     def lineage(self) -> tuple[int, ...]:
         """The user's file, what was made from it, and so on to the best."""
@@ -101,7 +106,7 @@ def read_run(run: RunDirectory) -> RunRecord:
             strip_header(_source(run.path, config)),
             checked,
             _seconds(events),
-            next((str(e["stopped"]) for e in reversed(events) if e["event"] == "finished"), None),
+            next((e.get("stopped") for e in reversed(events) if e["event"] in ("finished", "resumed")), None),
             float(started["target"]),
             _diff(run.path) if best else "",
             best,

@@ -54,6 +54,8 @@ def report_at_the_end(
         _write(run, predictor, checkpoint, None, given=given)
     except UserError as error:
         return (f"no report was written: {error}",)
+    except KeyboardInterrupt:
+        return (f"interrupted before the report: nas-assistant report {run.path} writes it",)
     return ()
 
 

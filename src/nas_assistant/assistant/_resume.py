@@ -12,7 +12,7 @@ from nas_assistant.assistant._run import (
     digest,
     holds_run,
     latest_run_path,
-    new_run_path,
+    make_run_folder,
     read_config,
 )
 from nas_assistant.errors import UserError
@@ -44,14 +44,14 @@ def choose_run(
     """
     folder = Path(run_dir) if run_dir is not None else None
     if not resume:
-        folder = folder or new_run_path(path)
+        folder = folder or make_run_folder(path)
         if holds_run(folder):
             raise UserError(f"{folder}: holds a run already: give --resume to go on, or another --run-dir")
         check_free(folder)
         return folder, options, ()
-    folder = folder or latest_run_path(path)
+    folder = folder or latest_run_path(path, text)
     if folder is None or not holds_run(folder):
-        check_free(place := folder or new_run_path(path))
+        check_free(place := folder or make_run_folder(path))
         return place, options, (f"{place}: no run to resume, a new one begins",)
     config = read_config(folder)
     if config is None or config.get(SOURCE_DIGEST) != digest(text):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -168,7 +170,7 @@ class RunDirectory:
         except OSError:
             self.close()
             raise UserError(
-                f"{self.path}: another nas-assistant is at work here: name another --run-dir"
+                f"{self.path}: another nas-assistant is at work here: wait for it, or name another folder"
             ) from None
 
 
@@ -207,20 +209,48 @@ def check_free(path: Path) -> None:
         )
 
 
-def new_run_path(model: Path) -> Path:
-    """A folder for a new run, named by the model and the time."""
+def make_run_folder(model: Path) -> Path:
+    """Make a folder for a new run, named by the model and the time; no other process has the same.
+
+    Raises:
+        UserError: It cannot be made.
+    """
     stem = f"{model.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     path, count = RUNS / stem, 2
-    while path.exists():
+    while True:
+        try:
+            path.mkdir(parents=True)
+            return path
+        except OSError as error:
+            if not path.exists():
+                raise UserError(f"{path}: cannot hold a run: {error.strerror or error}") from error
         path, count = RUNS / f"{stem}-{count}", count + 1
-    return path
 
 
-def latest_run_path(model: Path) -> Path | None:
-    """The newest run of a model, or None."""
+@contextlib.contextmanager
+def dropped_if_empty(path: Path) -> Iterator[None]:
+    """Take a folder away after the block where nothing was put into it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
+def latest_run_path(model: Path, text: str) -> Path | None:
+    """The newest run of a model whose file has this text, or else of one of its name; None where none is."""
     pattern = re.compile(re.escape(model.stem) + r"-\d{8}-\d{6}(-\d+)?$")
     found = [path for path in RUNS.glob("*/") if pattern.match(path.name) and (path / CONFIG).is_file()]
-    return max(found, key=lambda path: (path / CONFIG).stat().st_mtime_ns, default=None)
+    found.sort(key=lambda path: (path / CONFIG).stat().st_mtime_ns, reverse=True)
+    own = [path for path in found if _began_with(path, text)]
+    return next(iter(own or found), None)
+
+
+def _began_with(path: Path, text: str) -> bool:
+    try:
+        return (read_config(path) or {}).get(SOURCE_DIGEST) == digest(text)
+    except UserError:
+        return False
 
 
 def _proposal_to_json(proposal: Proposal) -> dict[str, Any]:

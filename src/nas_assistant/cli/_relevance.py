@@ -56,7 +56,7 @@ def relevance(
     from nas_assistant.reports.run_report import source_relevance
     from nas_assistant.sources import read_source
 
-    lines = source_relevance(report.inspection.graph, report.relevance, model.name)
+    lines = source_relevance(report.inspection.graph, report.relevance, model)
     console().print(_painted(read_source(model), lines), soft_wrap=True)
 
 

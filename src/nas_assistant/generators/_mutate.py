@@ -100,7 +100,7 @@ class MutateGenerator(BaseGenerator):
             if len(proposals) >= request.count:
                 break
             count = draw.choices(_EDITS, _EDITS_WEIGHTS)[0]
-            changes = sampler.draw(min(count, self._max_edits))
+            changes = sampler.draw(min(count, self._max_edits), self._max_edits)
             if not changes or sampler.was_tried(changes):
                 continue
             try:
@@ -167,13 +167,22 @@ class _Sampler:
             for name, changes in self._legal.items()
         }
 
-    def draw(self, count: int) -> list[Change]:
-        """Up to ``count`` changes of different operations that go together and fit the constraints."""
+    def draw(self, count: int, most: int) -> list[Change]:
+        """Up to ``count`` changes of different operations that go together and fit the constraints.
+
+        Of a network that is over a limit, up to ``most``, and as many of an operation as it takes.
+        """
         chosen: list[Change] = []
         left = room(self._request.graph, self._request.constraints)
-        for _ in range(count):
-            taken = {change.edit.operation for change in chosen}
-            names = [name for name in self._legal if name not in taken]
+        for turn in range(most):
+            over = not Growth().fits(left)
+            if turn >= count and not over:
+                break
+            if over:
+                names = [name for name in self._legal if self._shrinks(name, left)]
+            else:
+                taken = {change.edit.operation for change in chosen}
+                names = [name for name in self._legal if name not in taken]
             if not names:
                 break
             name = self._draw.choices(names, [self._operation_weight(name) for name in names])[0]
@@ -189,7 +198,10 @@ class _Sampler:
             change = self._draw.choices(fitting, self._layer_weights(fitting))[0]
             left -= self._growth(change)
             chosen.append(change)
-        return chosen if Growth(0.0, 0.0).fits(left) else []
+        return chosen if Growth().fits(left) else []
+
+    def _shrinks(self, name: str, left: Growth) -> bool:
+        return any(self._growth(change).fits(left) for change in self._legal[name])
 
     def _growth(self, change: Change) -> Growth:
         if id(change) not in self._grown:

@@ -25,7 +25,7 @@ class LineRelevance:
     layers: tuple[tuple[LayerRelevance, str], ...]
 
 
-def source_relevance(graph: ComputationalGraph, found: Relevance, name: str) -> dict[int, LineRelevance]:
+def source_relevance(graph: ComputationalGraph, found: Relevance, path: Path) -> dict[int, LineRelevance]:
     """The lines of a file that create or call a layer (Mishra 2023, section 2.2, figure 2.1).
 
     A layer counts on every such line, so the weights of the lines do not add up to those of the layers.
@@ -33,13 +33,14 @@ def source_relevance(graph: ComputationalGraph, found: Relevance, name: str) -> 
     Args:
         graph: The network.
         found: Its relevance, as :func:`nas_assistant.relevance.relevance` gives it.
-        name: Name of the user's file, without its folder.
+        path: The user's file, which need not be there any more.
     """
+    own = path.resolve()
     roles: dict[int, dict[int, list[str]]] = defaultdict(dict)
     for index, layer in enumerate(layers_of(graph)):
         for node in (graph.nodes[number] for number in layer.nodes):
             for role, place in (("creates", node.created), ("calls", node.call)):
-                if place is not None and Path(place.file).name == name:
+                if place is not None and Path(place.file).resolve() == own:
                     known = roles[place.line].setdefault(index, [])
                     if role not in known:
                         known.append(role)

@@ -45,6 +45,8 @@ def write_report(
     Raises:
         UserError: The predictor is another one, a graph cannot be read, or the file cannot be written.
     """
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file, as in --out {out / 'report.html'}")
     page = render(record, predictor, checkpoint=checkpoint, background=background)
     try:
         with replacing(out) as partial:
@@ -61,7 +63,7 @@ def render(record: RunRecord, predictor: Predictor, *, checkpoint: str, backgrou
     accuracy = float(record.config["accuracy"])
     if abs(before.accuracy - accuracy) > SAME_ACCURACY:
         raise UserError(f"{record.run.path}: the run had another predictor: give the same --checkpoint")
-    lines = source_relevance(original, relevance(original, predictor), record.name)
+    lines = source_relevance(original, relevance(original, predictor), record.path)
     lineage = record.lineage()
     target = record.target if Options.from_json(record.config["options"]).ends_at_target else None
     script = _template("page.js")
