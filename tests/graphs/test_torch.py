@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_assistant.errors import UserError
@@ -62,6 +63,69 @@ def test_macs_of_a_recurrent_layer():
     module, example = model_and_input("lstm")
     steps, gates = 6, 4 * 16
     assert read_torch(module, example).macs == steps * gates * (12 + 16) + 16 * 4
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize(("kind", "gates"), [(nn.LSTMCell, 4), (nn.GRUCell, 3), (nn.RNNCell, 1)])
+def test_a_recurrent_cell_is_a_node_for_each_step(kind, gates, method):
+    class Unrolled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = kind(12, 16)
+
+        def forward(self, x):
+            state = None
+            for step in range(3):
+                state = self.cell(x[:, step], state)
+            return state[0] if isinstance(state, tuple) else state
+
+    graph = read_torch(Unrolled(), torch.zeros(2, 3, 12), method=method)
+    cells = graph.weighted_nodes
+    assert [(n.op, n.macs) for n in cells] == [(Operation.RECURRENT, gates * 16 * (12 + 16))] * 3
+    assert [(n.weight_shape, n.bias) for n in cells] == [((gates * 16, 12), True)] * 3
+    assert (graph.parameters, graph.warnings) == (gates * 16 * (12 + 16 + 2), ())
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+def test_a_bilinear_layer_is_dense(method):
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Bilinear(4, 4, 6)
+
+        def forward(self, x):
+            return self.layer(x, x)
+
+    (node,) = read_torch(Pair(), torch.zeros(2, 4), method=method).weighted_nodes
+    assert (node.op, node.weight_shape, node.bias) == (Operation.DENSE, (6, 4, 4), True)
+    assert (node.parameters, node.macs) == (6 * 4 * 4 + 6, 6 * 4 * 4)
+
+
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda x, w, b: x @ w.t() + b,
+        lambda x, w, b: x.matmul(w.T) + b,
+        lambda x, w, b: torch.mm(x, w.transpose(0, 1)) + b,
+        lambda x, w, b: torch.addmm(b, x, w.t()),
+    ],
+)
+def test_a_product_with_a_transposed_parameter_is_dense(product, method):
+    class Net(nn.Module):
+        def __init__(self, product):
+            super().__init__()
+            self.w, self.b = nn.Parameter(torch.randn(5, 8)), nn.Parameter(torch.zeros(5))
+            self.product = product
+
+        def forward(self, x):
+            return self.product(x, self.w, self.b)
+
+    example = torch.zeros(2, 8)
+    graph, twin = (read_torch(Net(p), example, method=method) for p in (product, F.linear))
+    assert ops(twin) == ["input", "dense", "output"]
+    assert graph.is_isomorphic(twin)
+    assert (graph.parameters, graph.macs) == (twin.parameters, twin.macs)
 
 
 def test_macs_of_multi_head_attention():

@@ -73,6 +73,8 @@ class _Reader:
         if not sources:
             if weights:
                 self._constants[node] = weights
+            if getattr(node.target, "is_view", False) and arguments[0].name in self._weights:
+                self._weights[node.name] = node.target(*map(self._value, node.args))  # type: ignore[operator]
             return
         if plain_name(str(getattr(node.target, "__name__", ""))) == "getitem":
             self._node_of[node] = sources[0]

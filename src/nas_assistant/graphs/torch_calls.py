@@ -168,21 +168,31 @@ def _dense(call: Call) -> Description:
     }
 
 
+@_handles("bilinear", "input1 input2 weight bias")
+def _bilinear(call: Call) -> Description:
+    return {**_dense(call), "macs": call.outputs_per_sample * math.prod(call.get("weight").shape[1:])}
+
+
+def _is_weight(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a parameter, or a matrix that is a view of one, such as its transpose."""
+    viewed = tensor._base if tensor.dim() == 2 else None
+    return isinstance(tensor if viewed is None else viewed, torch.nn.Parameter)
+
+
 @_handles("addmm baddbmm", "bias input weight")
 def _biased_product(call: Call) -> Description:
     weight = call.get("weight", call.get("mat2", call.get("batch2")))
-    left = call.get("input", call.get("mat1", call.get("batch1")))
-    result: Description = {"op": Operation.MATMUL, "macs": call.outputs_per_sample * left.shape[-1]}
-    if isinstance(weight, torch.nn.Parameter):
+    result: Description = {"op": Operation.MATMUL, "macs": call.outputs_per_sample * weight.shape[-2]}
+    if _is_weight(weight):
         result.update(op=Operation.DENSE, weight_shape=tuple(weight.shape[::-1]), bias=True)
     return result
 
 
-@_handles("matmul bmm mm rmatmul mv", "input other")
+@_handles("matmul bmm mm spmm rmatmul mv", "input other")  # `torch.mm` is `spmm` by its full name
 def _product(call: Call) -> Description:
     left, right = call.tensors[0], call.tensors[1]
     result: Description = {"op": Operation.MATMUL, "macs": call.outputs_per_sample * left.shape[-1]}
-    if isinstance(right, torch.nn.Parameter) and right.dim() == 2:
+    if right.dim() == 2 and _is_weight(right):
         result.update(op=Operation.DENSE, weight_shape=tuple(right.shape[::-1]))
     return result
 
@@ -300,6 +310,7 @@ def _multi_head_attention(call: Call) -> Description:
 
 
 @_handles("lstm gru rnn_tanh rnn_relu", "input hx params")
+@_handles("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell", "input hx params")
 def _recurrent(call: Call) -> Description:
     weights = [w for w in call.tensors if isinstance(w, torch.nn.Parameter) and w.dim() == 2]
     steps = call.outputs_per_sample // call.output.shape[-1]
