@@ -43,7 +43,8 @@ def test_a_model_over_a_limit_is_told_where_nothing_better_is_within_it() -> Non
     over = Failure(FailureKind.CONSTRAINT, "9 parameters, more than the limit of 5")
     told = "your model is outside the limits of the run (9 parameters, more than the limit of 5), and no "
     assert idle_notes("mutate", 3, 3, over, False) == (told + "change was found that comes within them",)
-    assert idle_notes("mutate", 0, 3, over, False) == (told + "better one was found within them",)
+    assert idle_notes("mutate", 0, 3, over, False) == (told + "better one is within them",)
+    assert idle_notes("mutate", 1, 3, over, False) == idle_notes("mutate", 0, 3, over, False)
     assert not idle_notes("mutate", 0, 3, over, True)
 
 

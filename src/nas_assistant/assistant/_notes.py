@@ -111,7 +111,7 @@ def idle_notes(
         improved: Whether something better was found.
     """
     if broken is not None and not improved and (idle == rounds or 2 * idle <= rounds):
-        found = "change was found that comes within them" if idle else "better one was found within them"
+        found = "change was found that comes within them" if idle == rounds else "better one is within them"
         return (f"your model is outside the limits of the run ({broken.message}), and no {found}",)
     if 2 * idle <= rounds:
         return ()
