@@ -359,6 +359,11 @@ class Net(nn.Module):
         ("ATTN = {'se': Squeeze, 'cat': [Cat]}\n", "ATTN['se'](16)"),
         ("", "globals()['Cat'], globals()['Squeeze']"),
         ("SPEC = [('Cat', 3), ('Squeeze', 1)]\n", "[eval(name) for name, _ in SPEC]"),
+        (
+            "SPEC = ['Cat']\ndef parse(spec):\n  return [part(m) for m in spec], Squeeze\n"
+            "def part(name):\n  return eval(name)\n",
+            "parse(SPEC)",
+        ),
     ],
 )
 def test_what_a_model_looks_up_is_a_block_of_it(text: str, use: str) -> None:

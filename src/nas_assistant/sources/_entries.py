@@ -276,7 +276,7 @@ class _Module:
         blocks: set[str] = set()
         for name in self.classes:
             node = self.names.classes[name]
-            blocks |= set(loaded(node.body)) - {name}
+            blocks |= self._read_by(node.body) - {name}
             for base in node.bases:
                 if isinstance(base, ast.Name) and self._is_abstract(base.id):
                     blocks.add(base.id)
@@ -292,9 +292,21 @@ class _Module:
         looked_up = self._looked_up() & models
         return blocks if looked_up == models else blocks | looked_up
 
+    def _read_by(self, body: Iterable[ast.AST]) -> set[str]:
+        """Names that a class reads, itself or through helpers that are no models of their own."""
+        found: set[str] = set()
+        waiting = [*loaded(body)]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                if name in self.names.functions and name not in self.functions:
+                    waiting += loaded(self.names.functions[name].body)
+        return found
+
     def _looked_up(self) -> set[str]:
         """What the classes may reach through a collection of the module, or by a string with its name."""
-        used = set(loaded(self.names.classes[name] for name in self.classes))
+        used = self._read_by(self.names.classes[name] for name in self.classes)
         collections = (ast.Dict, ast.List, ast.Tuple)
         shelves = [value for name, (value, _) in self.names.assigned.items() if name in used]
         found = set(loaded(value for value in shelves if isinstance(value, collections)))
