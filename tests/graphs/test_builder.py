@@ -180,10 +180,9 @@ def test_ids_are_positions_and_input_shapes_follow_the_edges():
     assert [node.input_shape for node in graph.nodes] == [(), MAP, MAP, (4,)]
 
 
-def test_an_operation_outside_the_vocabulary_is_named_once_with_its_count():
+def test_operations_outside_the_vocabulary_are_named_in_one_line_with_their_counts():
     builder, x = start()
-    for _ in range(2):
-        x = builder.add(Operation.OTHER, [x], output_shape=MAP, detail="fft")
-    graph = builder.build([x])
-    assert len(graph.warnings) == 1
-    assert "fft (2x)" in graph.warnings[0]
+    for detail in ("fft", "sort", "fft"):
+        x = builder.add(Operation.OTHER, [x], output_shape=MAP, detail=detail)
+    (warning,) = builder.build([x]).warnings
+    assert warning == "operations outside the vocabulary, read as 'other': fft (2x), sort (1x)"

@@ -258,6 +258,17 @@ def test_an_operation_outside_the_vocabulary_is_read_and_named():
     assert any("fft_rfft" in warning or "rfft" in warning for warning in graph.warnings)
 
 
+@pytest.mark.parametrize("method", ["trace", "export"])
+@pytest.mark.parametrize("make", [torch.ones_like, torch.empty_like, lambda x: x.new_zeros(8)])
+def test_what_takes_its_size_alone_from_a_tensor_is_a_constant(make, method):
+    class Net(nn.Module):
+        def forward(self, x):
+            return torch.relu(x + make(x))
+
+    graph = read_torch(Net(), torch.zeros(2, 8), method=method)
+    assert (ops(graph), graph.warnings) == (["input", "relu", "output"], ())
+
+
 def test_what_is_written_into_a_tensor_is_part_of_it():
     class Scattered(nn.Module):
         def __init__(self):

@@ -168,9 +168,11 @@ class GraphBuilder:
         return result
 
     def _warn_of_unknown(self, nodes: Sequence[Node]) -> None:
-        unknown = Counter(node.detail for node in nodes if node.op is Operation.OTHER)
-        for name, count in sorted(unknown.items()):
-            self.warn(f"operation outside the vocabulary: {name or 'unnamed'} ({count}x), read as 'other'")
+        unknown = Counter(node.detail or "unnamed" for node in nodes if node.op is Operation.OTHER)
+        if unknown:
+            listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(unknown.items()))
+            what = "operations" if len(unknown) > 1 else "operation"
+            self.warn(f"{what} outside the vocabulary, read as 'other': {listed}")
 
 
 def _canonical_pools(nodes: dict[int, Node]) -> dict[int, Node]:

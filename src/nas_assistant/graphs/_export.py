@@ -15,7 +15,7 @@ from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._locations import location_in_trace
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._torch_nodes import add_call, sample_shape
-from nas_assistant.graphs.torch_calls import Call, plain_name
+from nas_assistant.graphs.torch_calls import CONSTANTS, Call, plain_name
 
 
 def export_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> ComputationalGraph:
@@ -78,6 +78,8 @@ class _Reader:
             return
         if plain_name(str(getattr(node.target, "__name__", ""))) == "getitem":
             self._node_of[node] = sources[0]
+            return
+        if getattr(node.target, "_opname", "") in CONSTANTS:
             return
         value = node.meta.get("val")
         output = value[0] if isinstance(value, (tuple, list)) else value

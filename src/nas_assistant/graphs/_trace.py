@@ -17,7 +17,7 @@ from nas_assistant.graphs._graph import ComputationalGraph
 from nas_assistant.graphs._locations import caller_location
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs._torch_nodes import add_call, sample_shape
-from nas_assistant.graphs.torch_calls import Call, bind, plain_name
+from nas_assistant.graphs.torch_calls import CONSTANTS, Call, bind, plain_name
 
 
 def trace_graph(module: torch.nn.Module, inputs: tuple[Any, ...]) -> ComputationalGraph:
@@ -102,6 +102,8 @@ class _Recorder(TorchFunctionMode):
                 self._alive.append(tensor)
             return
         name = plain_name(resolve_name(function) or getattr(function, "__name__", "other"))
+        if name in CONSTANTS:
+            return
         call = Call(name, bind(name, args, kwargs), returned[0], self._batch, tensors)
         index = self._add(call, sources, weights)
         for tensor in returned:

@@ -19,6 +19,11 @@ from nas_assistant.graphs._operations import Operation
 Description = dict[str, Any]
 """Keyword arguments of :meth:`GraphBuilder.add`, ``op`` included."""
 
+CONSTANTS = frozenset(
+    {"empty", "empty_like", "new_empty", "zeros", "new_zeros", "ones", "ones_like", "new_ones"}
+)
+"""What takes no more than sizes or a type from its arguments."""
+
 
 @dataclass(frozen=True)
 class Call:
