@@ -229,12 +229,12 @@ def make_run_folder(model: Path) -> Path:
 
 @contextlib.contextmanager
 def dropped_if_empty(path: Path) -> Iterator[None]:
-    """Take a folder away after the block where nothing was put into it."""
+    """Take a folder away after the block where nothing was put into it, and then that of all runs."""
     try:
         yield
     finally:
         with contextlib.suppress(OSError):
-            path.rmdir()
+            os.removedirs(path)
 
 
 def latest_run_path(model: Path, text: str) -> Path | None:
