@@ -404,6 +404,11 @@ def test_parse_entry_reads_literals() -> None:
     assert parse_entry("Net").called is False
 
 
+def test_parse_entry_tells_what_is_wrong_with_a_call() -> None:
+    with pytest.raises(UserError, match=r"10\)': positional argument follows keyword argument: give a name"):
+        parse_entry("Net(widths=[8], 10)")
+
+
 @pytest.mark.parametrize(
     "text", ["", "Net(", "Net(x)", "os.system('ls')", "Net(__import__('os'))", "Net(**{})", "1", "a; b"]
 )

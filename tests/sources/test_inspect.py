@@ -360,9 +360,14 @@ def test_a_wrong_input_shape_names_shape_line_and_remedy(refused: Callable[..., 
     assert "3,20,20" in str(error) and "--input-shape" in str(error)
 
 
+def test_a_shape_with_its_channels_last_is_turned_round(refused: Callable[..., ModelError]) -> None:
+    error = refused(CONV.format(channels=3, features=4 * 30 * 30), input_shape=(32, 30, 3))
+    assert str(error).endswith("; channels come first: --input-shape 3,32,30")
+
+
 @pytest.mark.parametrize("shape", [(), (0, 3), (3, -1, 2), (10**9, 10**9)])
 def test_an_impossible_input_shape(write: Callable[..., Path], shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match="--input-shape"):
+    with pytest.raises(UserError, match=f"--input-shape {','.join(map(str, shape))}: "):
         inspect_model(write(NET), input_shape=shape)
 
 
@@ -491,6 +496,16 @@ def test_an_argument_that_is_among_the_others_is_not_unknown(refused: Callable[.
     assert str(error).endswith(
         "Net: missing a required argument: 'depth'; Net takes: depth, scale=..., **options"
     )
+
+
+def test_an_argument_that_the_constructor_passes_on_is_told_to_be_of_the_entry(
+    refused: Callable[..., ModelError],
+) -> None:
+    taken = "def __init__(self, **options):\n        (lambda width=1: width)(**options)"
+    error = refused(NET.replace("def __init__(self):", taken), entry="Net(widht=3)")
+    assert error.failure.line == 7
+    assert str(error).startswith("model.py:7: Net passes on 'widht' of --entry: ")
+    assert "unexpected keyword argument 'widht'" in str(error)
 
 
 def test_arguments_that_a_function_or_a_constructor_does_not_take(refused: Callable[..., ModelError]) -> None:

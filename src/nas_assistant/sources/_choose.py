@@ -75,6 +75,7 @@ def parse_entry(text: str) -> EntryCall:
     Raises:
         UserError: It is neither.
     """
+    fault = ""
     try:
         node = expression_tree(text.strip())
         if isinstance(node, ast.Name):
@@ -85,11 +86,12 @@ def parse_entry(text: str) -> EntryCall:
             arguments = tuple(ast.literal_eval(value) for value in node.args)
             keywords = {word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg}
             return EntryCall(node.func.id, arguments, keywords, called=True)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+    except SyntaxError as error:
+        fault = f"{error.msg}: " if error.msg != "invalid syntax" else ""
+    except (ValueError, TypeError, RecursionError, MemoryError):
         pass
-    raise UserError(
-        f"--entry {text!r}: give a name or a call with literal arguments, such as Net or 'Net(10, width=2)'"
-    )
+    remedy = "give a name or a call with literal arguments, such as Net or 'Net(10, width=2)'"
+    raise UserError(f"--entry {text!r}: {fault}{remedy}")
 
 
 def choose_entry(source: str, path: str | Path, entries: Sequence[Entry], text: str | None) -> Entry:

@@ -165,7 +165,11 @@ def make_object(module: types.ModuleType, entry: str) -> Any:
     except TypeError as error:
         wrong, line = misfit(value, call), defined_line(value, path)
         if wrong is None:
-            raise
+            passed = [name for name in call.keywords if f"argument '{name}'" in str(error)]
+            if not passed:
+                raise
+            wrong = f"{call.name} passes on {passed[0]!r} of --entry: {one_line(error)}"
+            line = user_line(error, path)
         place = f"{path.name}:{line}" if line else path.name
         remedy = "" if call.called else f"; {ADD_A_FUNCTION}"
         raise JobFailure(FailureKind.IMPORT, f"{place}: {wrong}{remedy}", line) from error

@@ -58,13 +58,13 @@ def resolve_data(data: str | None, input_shape: tuple[int, ...] | None) -> Resol
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:
-    total = 1
+    total, written = 1, ",".join(map(str, shape))
     for size in shape:
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise UserError(f"--input-shape {shape}: sizes must be whole numbers above 0, as in 3,32,32")
+            raise UserError(f"--input-shape {written}: sizes must be whole numbers above 0, as in 3,32,32")
         total *= size
     if not shape or total > _MAX_VALUES:
-        raise UserError(f"--input-shape {shape}: must hold 1 to {_MAX_VALUES:,} values")
+        raise UserError(f"--input-shape {written}: must hold 1 to {_MAX_VALUES:,} values")
 
 
 def _cifar10() -> ResolvedData:

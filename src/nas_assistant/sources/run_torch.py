@@ -119,7 +119,7 @@ def _first_that_runs(model: nn.Module, shapes: Sequence[tuple[int, ...]], path: 
             size = (BATCH, *shape)
             batch = torch.randn(size) if token is None else torch.full(size, token, dtype=kind)
             try:
-                _forward(model, batch, path)
+                _forward(model, batch, path, _remedy(model, shape))
             except JobFailure as failure:
                 if failure.failure.kind is not FailureKind.SHAPE:
                     raise
@@ -132,6 +132,16 @@ def _first_that_runs(model: nn.Module, shapes: Sequence[tuple[int, ...]], path: 
         raise first
     also = f"; floats fail too: {one_line(others[0][1].__cause__ or others[0][1])}{_REMEDY}"
     raise run_failure(error, path, batch, "the forward pass", also) from error
+
+
+def _remedy(model: nn.Module, shape: tuple[int, ...]) -> str:
+    """What to do where a shape does not run: turn it round where its channels are last."""
+    layer = _first_layer(model)
+    if not isinstance(layer, nn.modules.conv._ConvNd) or len(shape) != len(layer.kernel_size) + 1:
+        return _REMEDY
+    turned = shape_text((shape[-1], *shape[:-1]))
+    last = shape[-1] == layer.in_channels != shape[0]
+    return f"; channels come first: --input-shape {turned}" if last else _REMEDY
 
 
 def _token(model: nn.Module) -> int:
