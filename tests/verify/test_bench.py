@@ -15,9 +15,10 @@ from nas_assistant.errors import ModelError, UserError
 from nas_assistant.sources import Sandbox
 from nas_assistant.verify import Bench, Epoch, OutOfTime, Recipe, Step, read_subject
 
-from .conftest import KERAS, Write
+from .conftest import KERAS, TORCH, Write
 
 RECIPE = Recipe(epochs=3, train_images=1000, val_images=100, batch_size=16)
+EVALUATED = "        return x if self.training else x.softmax(1)\n"
 
 
 def test_epochs_are_kept_and_not_trained_again(write: Write, tmp_path: Path, shared_sandbox: Sandbox) -> None:
@@ -45,6 +46,17 @@ def test_a_training_in_parts_is_the_training_in_one(
         with Bench(tmp_path / "parts", "digits", RECIPE) as bench:
             parts = bench.train(subject, 0, until)
     assert [replace(epoch, seconds=0) for epoch in parts] == [replace(epoch, seconds=0) for epoch in whole]
+
+
+def test_a_softmax_in_evaluation_alone_is_none_in_training(
+    write: Write, tmp_path: Path, shared_sandbox: Sandbox
+) -> None:
+    with Bench(tmp_path / "run", "digits", replace(RECIPE, epochs=1)) as bench:
+        losses = []
+        for text in (TORCH, TORCH.replace("return ", "x = ") + EVALUATED):
+            subject = read_subject(write(text=text), data="digits", sandbox=shared_sandbox)
+            losses.append(bench.train(subject, 0)[0].loss)
+    assert losses[0] is not None and losses[0] == losses[1]
 
 
 @pytest.mark.tensorflow

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_assistant.errors import MissingExtraError, UserError
+from nas_assistant.errors import Failure, FailureKind, MissingExtraError, ModelError, UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.verify import Bench, Contender, Contest, Epoch, OutOfTime, Recipe, Subject, run_contest
 
@@ -32,7 +32,7 @@ class Told:
     """Stands for a bench: its models have the curves that they are given."""
 
     def __init__(self, curves: dict[int, list[float]]) -> None:
-        self.curves, self.trained = curves, dict[int, int]()
+        self.curves, self.trained, self.failures = curves, dict[int, int](), dict[int, str]()
 
     def train(self, subject: Subject, seed: int, until: int | None = None) -> list[Epoch]:
         number = int(subject.source)
@@ -42,7 +42,11 @@ class Told:
 
     def unit(self, subject: Subject, seed: int) -> Any:
         number = int(subject.source)
-        return SimpleNamespace(epochs=lambda: self._epochs(number, self.trained.get(number, 0)))
+        return SimpleNamespace(
+            epochs=lambda: self._epochs(number, self.trained.get(number, 0)),
+            fail=lambda reason: self.failures.update({number: reason}),
+            failure=lambda: self.failures.get(number),
+        )
 
     def _epochs(self, number: int, count: int) -> list[Epoch]:
         return [Epoch(i + 1, 0.0, value, "00", 0.0) for i, value in enumerate(self.curves[number][:count])]
@@ -139,6 +143,32 @@ def test_an_error_of_one_worker_ends_what_the_others_train(optuna: None, error: 
         run_contest(contest(9, 0.03, 0.02, 0.01), told, workers=2)  # type: ignore[arg-type]
     assert told.ended == [True]
     assert 3 not in told.trained, "nothing else is begun"
+
+
+class Failing(Told):
+    """One of its models fails after the first epoch."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__({number: rising(0.5 + number / 10) for number in range(3)})
+        self.failing = number
+
+    def train(self, subject: Subject, seed: int, until: int | None = None) -> list[Epoch]:
+        if int(subject.source) == self.failing and until != 1:
+            raise ModelError(Failure(FailureKind.SHAPE, "model.py:3: boom"))
+        return super().train(subject, seed, until)
+
+
+def test_a_candidate_that_fails_is_told_and_the_others_go_on(optuna: None) -> None:
+    told, one = Failing(1), contest(9, 0.02, 0.01)
+    run_contest(one, told)  # type: ignore[arg-type]
+    standings = {standing.contender.number: standing for standing in one.standings(told)}  # type: ignore[arg-type]
+    assert standings[1].to_json()["failure"] == "model.py:3: boom" and len(standings[1].accuracies) == 1
+    assert standings[2].failure is None and len(standings[2].accuracies) == 9
+
+
+def test_an_original_that_fails_ends_the_contest(optuna: None) -> None:
+    with pytest.raises(ModelError, match=r"model\.py:3: boom"):
+        run_contest(contest(9, 0.02, 0.01), Failing(0))  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:

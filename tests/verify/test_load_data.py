@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load
 
+from nas_assistant.sources._data import load_example
 from nas_assistant.verify._batches import Samples, training_batches
 from nas_assistant.verify._load_data import run, split_off, stratified
 from nas_assistant.verify._messages import unpack
@@ -92,6 +93,58 @@ def test_data_of_the_users_own(tmp_path: Path, name: str) -> None:
     facts, arrays = read({"kind": "python", "path": str(path), "name": name, "source": PYTHON})
     assert facts == {"classes": 2, "train": 16, "val": 4, "shape": [4]}
     assert (arrays["train_x"][:, 0] / 4 % 2 == arrays["train_y"]).all()
+
+
+def test_tokens_stay_whole_numbers(tmp_path: Path) -> None:
+    source = "import numpy as np\ndata = np.arange(80, dtype=np.int32).reshape(20, 4), np.arange(20) % 2\n"
+    job = {"kind": "python", "path": str(tmp_path / "tokens.py"), "name": "data", "source": source}
+    assert read(job)[1]["train_x"].dtype == np.int64
+
+
+def test_samples_of_one_class(tmp_path: Path) -> None:
+    source = "import numpy as np\ndata = np.zeros((20, 4)), np.zeros(20)\n"
+    job = {"kind": "python", "path": str(tmp_path / "single.py"), "name": "data", "source": source}
+    with pytest.raises(Exception, match=r"single\.py: the 16 samples to train on are of one class; shuffle"):
+        read(job)
+
+
+def test_a_class_that_is_held_out_alone(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "images", ("train", "test"))
+    (folder / "test" / "dog").rename(folder / "test" / "bird")
+    facts, _ = read({"kind": "folder", "path": str(image_folder(folder, ("val",)))})
+    assert facts["classes"] == 3 and facts["untrained"] == [0]
+
+
+def test_a_class_that_is_called_like_a_split(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "images", ("train", "test"))
+    for split in ("train", "test"):
+        (folder / split / "cat").rename(folder / split / "train")
+    (folder / "train" / "loose.png").write_bytes((folder / "train" / "dog" / "0.png").read_bytes())
+    facts, arrays = read({"kind": "folder", "path": str(folder)})
+    assert (facts["train"], facts["val"], facts["classes"]) == (10, 10, 2)
+    assert (arrays["train_x"].mean(axis=(1, 2, 3)) > 100).tolist() == (arrays["train_y"] == 0).tolist()
+    for split in ("train", "test"):
+        (folder / split / "dog").rename(folder / f"{split}-dog")
+        (folder / split / "train").rename(folder / "cat" if split == "train" else folder / "fish")
+    (folder / "train" / "loose.png").rename(folder / "test" / "loose.png")
+    assert read({"kind": "folder", "path": str(folder)})[0]["classes"] == 5
+
+
+@pytest.mark.parametrize("count", [5, 20])
+def test_images_have_the_size_that_the_model_is_built_with(tmp_path: Path, count: int) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for index in range(count):
+            side = 6 if name == "cat" and index == 0 else 9
+            Image.fromarray(np.full((side, side), index, np.uint8)).save(tmp_path / name / f"{index:02d}.png")
+    data = {"kind": "folder", "path": str(tmp_path)}
+    assert read(data, train=4)[0]["shape"] == list(load_example(data, []).values.shape[1:]) == [1, 6, 6]
+
+
+def test_too_many_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_assistant.verify._load_data._MAX_BYTES", 100)
+    with pytest.raises(Exception, match=r"over 2 GiB; take fewer with --train-images"):
+        read({"kind": "folder", "path": str(image_folder(tmp_path / "images", ("",)))})
 
 
 def test_data_without_labels(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ def test_the_minutes_end_a_verification_and_the_next_call_goes_on(run: Any, shar
     assert done.stopped == "done" and done.seeds == (0, 1) and done.verdict is not None
 
 
+def test_a_loss_that_is_no_number_is_told(run: Any, shared_sandbox: Sandbox) -> None:
+    found = run(recipe=replace(RECIPE, epochs=1, learning_rate=1e30))
+    assert "wide.py: with seed 0, 1 the loss was no number: try a lower --learning-rate" in found.notes
+
+
 def test_ctrl_c_keeps_what_was_trained(run: Any, shared_sandbox: Sandbox) -> None:
     def interrupt(step: Step) -> None:
         if step.seed == 1:

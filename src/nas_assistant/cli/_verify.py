@@ -204,6 +204,9 @@ def print_contest(found: RunVerification) -> None:
             sparkline(curve, min(values), max(values)),
         )
     console().print(shown)
+    for one in found.standings:
+        if one.failure is not None:
+            typer.echo(f"{one.contender.subject.name} could not be trained: {one.failure}")
     if found.verification is not None:
         typer.echo(f"The winner, candidate {found.best}, against the original, with fresh seeds:")
         print_verification(found.verification)

@@ -105,15 +105,41 @@ def labelled_images(path: Path, names: list[str]) -> tuple[list[PurePosixPath], 
     Raises:
         JobFailure: There are none.
     """
-    images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
-    labelled = [image for image in images if len(image.parts) > 1]
-    classes = {image.parent.name for image in labelled} - set(SPLITS)
+    labelled, classes = in_class_folders(names)
     if not classes:
         message = f"{path.name}: no images in folders named after their classes (CLASS/image.png)"
         raise JobFailure(FailureKind.IMPORT, message)
-    labelled = [image for image in labelled if image.parent.name in classes]
-    training = [image for image in labelled if image.parts[-3:-2] and image.parts[-3].lower() in SPLITS[:3]]
-    return training or labelled, sorted(classes)
+    training = [image for image in labelled if split_of(image) in SPLITS[:3]]
+    return training or labelled, classes
+
+
+def in_class_folders(names: list[str]) -> tuple[list[PurePosixPath], list[str]]:
+    """The images whose folder is a class, and the names of the classes, in order.
+
+    A folder called like a split is one if it holds class folders, and where no folder has another name.
+    """
+    images = [PurePosixPath(name) for name in names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    splits = {image.parent.parent for image in images if image.parent.parent.name.lower() in SPLITS}
+    labelled = [image for image in images if len(image.parts) > 1 and image.parent not in splits]
+    classes = {image.parent.name for image in labelled}
+    return (labelled, sorted(classes)) if classes - set(SPLITS) else ([], [])
+
+
+def split_of(image: PurePosixPath) -> str:
+    """The split of an image in a class folder, as its folder is called; empty where there is none."""
+    name = image.parent.parent.name.lower()
+    return name if name in SPLITS else ""
+
+
+def example_shape(path: Path, names: list[str], read: Callable[[str], bytes]) -> tuple[int, ...]:
+    """Shape of the image that models are built with; images of other sizes are made like it.
+
+    Raises:
+        JobFailure: There is no image, or it cannot be read.
+    """
+    image = labelled_images(path, names)[0][0]
+    shape: tuple[int, ...] = decode(path, image, read(str(image))).shape
+    return shape
 
 
 def _images(path: Path, names: list[str], read: Callable[[str], bytes], notes: list[str]) -> Example:

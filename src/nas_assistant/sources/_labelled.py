@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._data import decode, labelled_images, with_files, with_object
+from nas_assistant.sources._data import decode, example_shape, labelled_images, with_files, with_object
 from nas_assistant.sources._example import shape_text
 from nas_assistant.sources._load import JobFailure
 
@@ -33,7 +33,7 @@ class Labelled:
         counts: Samples of every class in the whole training data; estimated from these where it has no list.
     """
 
-    values: Floats
+    values: npt.NDArray[Any]
     labels: Integers
     counts: tuple[int, ...]
 
@@ -69,7 +69,7 @@ def _images(
     numbers = {name: number for number, name in enumerate(classes)}
     chosen = [images[i] for i in rng.permutation(len(images))[:count].tolist()]
     arrays = [decode(path, image, read(str(image))) for image in chosen]
-    shape = max(Counter(array.shape for array in arrays).items(), key=lambda item: item[1])[0]
+    shape = example_shape(path, names, read)
     values = np.stack([fitted(array, shape) for array in arrays])
     labels = np.asarray([numbers[image.parent.name] for image in chosen], dtype=np.int64)
     counts = Counter(image.parent.name for image in images)
@@ -106,7 +106,7 @@ def _python(data: dict[str, Any], count: int, rng: np.random.Generator, notes: l
 
 def read_labelled(
     value: Any, count: int, rng: np.random.Generator, place: str
-) -> tuple[Floats, Integers, int | None, Integers | None]:
+) -> tuple[npt.NDArray[Any], Integers, int | None, Integers | None]:
     """Samples, their labels, how many there are in all, and all labels, where these are known."""
     torch = sys.modules.get("torch")
     if isinstance(value, (tuple, list)) and len(value) == 2 and all(hasattr(v, "shape") for v in value):
@@ -141,7 +141,9 @@ def _numbered(value: Any) -> bool:
         return False
 
 
-def _batches(value: Any, count: int, place: str) -> tuple[Floats, Integers, int | None, Integers | None]:
+def _batches(
+    value: Any, count: int, place: str
+) -> tuple[npt.NDArray[Any], Integers, int | None, Integers | None]:
     batches: list[tuple[Any, Any]] = []
     try:
         for batch in value:
@@ -181,7 +183,9 @@ def _classes(labels: npt.NDArray[Any], place: str) -> Integers:
     return np.asarray(labels, dtype=np.int64)
 
 
-def _channels_first(values: npt.NDArray[Any]) -> Floats:
+def _channels_first(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.ndim != 4 and values.dtype.kind in "iub":
+        return values.astype(np.int64)  # tokens, as the example has them
     scale = 255.0 if values.dtype == np.uint8 else 1.0
     values = values.astype(np.float32) / np.float32(scale)
     if values.ndim == 4 and values.shape[1] not in _CHANNELS and values.shape[3] in _CHANNELS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.stats import norm
 
 from nas_assistant.assistant import RunDirectory, load_predictor, read_config, read_run
-from nas_assistant.errors import UserError
+from nas_assistant.errors import ModelError, UserError
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._subject import Subject
@@ -50,11 +50,13 @@ class Standing:
         contender: The candidate.
         accuracies: After each of its epochs.
         score: Its gain as measurement and prediction together have it; None before the first rung.
+        failure: Why its training failed, or None.
     """
 
     contender: Contender
     accuracies: tuple[float, ...]
     score: float | None
+    failure: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
@@ -65,6 +67,7 @@ class Standing:
             "epochs": len(self.accuracies),
             "curve": list(self.accuracies),
             "score": self.score,
+            "failure": self.failure,
         }
 
 
@@ -105,12 +108,20 @@ class Contest:
     def scores(self, number: int, bench: Bench) -> Iterator[tuple[int, float]]:
         """Train a contender from rung to rung, and give the epochs and the score at each.
 
-        The user's own model is trained to the end first: what counts is the difference to it.
+        The user's own model is trained to the end first: what counts is the difference to it. A candidate
+        that fails has no further scores, and its folder says why.
+
+        Raises:
+            ModelError: The user's own model fails.
         """
         original, contender = self.contenders[0], self._contender(number)
         base = bench.train(original.subject, self.seed)
         for rung in self.rungs:
-            epochs = bench.train(contender.subject, self.seed, rung)
+            try:
+                epochs = bench.train(contender.subject, self.seed, rung)
+            except ModelError as error:
+                bench.unit(contender.subject, self.seed).fail(str(error))
+                return
             yield rung, self.score(contender, epochs, base)
 
     def score(self, contender: Contender, epochs: list[Epoch], base: list[Epoch]) -> float:
@@ -129,10 +140,12 @@ class Contest:
         base = bench.unit(self.contenders[0].subject, self.seed).epochs()
         found = []
         for contender in self.contenders:
-            epochs = bench.unit(contender.subject, self.seed).epochs()
+            unit = bench.unit(contender.subject, self.seed)
+            epochs = unit.epochs()
             known = bool(epochs) and len(base) >= len(epochs)
             score = self.score(contender, epochs, base) if known else None
-            found.append(Standing(contender, tuple(epoch.accuracy for epoch in epochs), score))
+            accuracies = tuple(epoch.accuracy for epoch in epochs)
+            found.append(Standing(contender, accuracies, score, unit.failure()))
         return tuple(sorted(found, key=lambda one: (-len(one.accuracies), -(one.score or 0.0))))
 
     def _contender(self, number: int) -> Contender:

@@ -12,13 +12,15 @@ from safetensors.numpy import save
 
 from nas_assistant.errors import FailureKind
 from nas_assistant.sources.sandboxed import (
-    IMAGE_SUFFIXES,
     SPLITS,
     JobFailure,
     decode,
+    example_shape,
     fitted,
+    in_class_folders,
     read_labelled,
     seed_all,
+    split_of,
     with_files,
     with_object,
 )
@@ -27,6 +29,7 @@ from nas_assistant.verify._messages import pack
 Array = np.ndarray[Any, Any]
 _TRAIN, _HELD_OUT = SPLITS[:3], SPLITS[3:]
 _HELD_OUT_SHARE = 0.2
+_NEEDED = "images in folders named after their classes, or batches of (samples, class numbers), are needed"
 _MAX_BYTES = 2 * 2**30
 
 
@@ -48,8 +51,15 @@ def run(job: dict[str, Any], tell: Callable[[bytes], None]) -> dict[str, Any]:
     train, held_out = arrays["train_x"], arrays["val_x"]
     if len(train) < 2 or len(held_out) < 2:
         _refuse(_name(data), f"{len(train)} samples to train on and {len(held_out)} to measure on")
+    trained = np.unique(arrays["train_y"])
+    if len(trained) < 2:
+        remedy = "shuffle them, or give arrays or a Dataset, of which samples are drawn at random"
+        _refuse(_name(data), f"the {len(train)} samples to train on are of one class", remedy)
     classes = int(max(arrays["train_y"].max(), arrays["val_y"].max())) + 1
-    facts = {"classes": classes, "train": len(train), "val": len(held_out), "shape": list(train.shape[1:])}
+    facts: dict[str, Any] = {"classes": classes, "train": len(train), "val": len(held_out)}
+    facts["shape"] = list(train.shape[1:])
+    if untrained := np.setdiff1d(arrays["val_y"], trained).tolist():
+        facts["untrained"] = untrained
     tell(pack(facts, save({name: np.ascontiguousarray(array) for name, array in arrays.items()})))
     return facts
 
@@ -69,19 +79,13 @@ def _choose(
     limits: tuple[int, int],
     rng: np.random.Generator,
 ) -> dict[str, Array]:
-    files = sorted(
-        p for p in map(PurePosixPath, names) if p.suffix.lower() in IMAGE_SUFFIXES and len(p.parts) > 1
-    )
-    splits = [image.parts[-3].lower() if len(image.parts) > 2 else "" for image in files]
-    classes = sorted({image.parent.name for image in files} - set(SPLITS))
+    files, classes = in_class_folders(names)
+    files.sort()
     if len(classes) < 2:
         _refuse(path.name, f"images of {len(classes)} classes")
     number = {name: index for index, name in enumerate(classes)}
-    held = [
-        f for f, split in zip(files, splits, strict=True) if split in _HELD_OUT and f.parent.name in number
-    ]
-    rest = [f for f, split in zip(files, splits, strict=True) if split not in _HELD_OUT]
-    rest = [image for image in rest if image.parent.name in number]
+    held = [image for image in files if split_of(image) in _HELD_OUT]
+    rest = [image for image in files if split_of(image) not in _HELD_OUT]
     labels = [
         np.array([number[image.parent.name] for image in part], dtype=np.int64) for part in (rest, held)
     ]
@@ -91,27 +95,23 @@ def _choose(
         chosen = list(split_off(labels[0], limits, rng))
         held, labels[1] = rest, labels[0]
     arrays: dict[str, Array] = {}
+    shape = example_shape(path, names, read)
     for name, part, where, label in zip(("train", "val"), (rest, held), chosen, labels, strict=True):
-        arrays[f"{name}_x"] = _decode_all(path, [part[i] for i in where], read, arrays.get("train_x"))
+        arrays[f"{name}_x"] = _decode_all(path, [part[i] for i in where], read, shape)
         arrays[f"{name}_y"] = label[where]
     return arrays
 
 
 def _decode_all(
-    path: Path, files: list[PurePosixPath], read: Callable[[str], bytes], like: Array | None
+    path: Path, files: list[PurePosixPath], read: Callable[[str], bytes], shape: tuple[int, ...]
 ) -> Array:
-    pixels: Array | None = None
+    if len(files) * int(np.prod(shape)) > _MAX_BYTES:
+        found = f"{len(files):,} images of {shape[1]} x {shape[2]} pixels, over 2 GiB"
+        _refuse(path.name, found, "take fewer with --train-images and --val-images, or smaller images")
+    pixels = np.empty((len(files), *shape), dtype=np.uint8)
     for row, name in enumerate(files):
-        image = decode(path, name, read(str(name)))
-        if pixels is None:
-            shape = image.shape if like is None else like.shape[1:]
-            if len(files) * int(np.prod(shape)) > _MAX_BYTES:
-                _refuse(path.name, f"{len(files):,} images of {shape[1]} x {shape[2]} pixels, over 2 GiB")
-            pixels = np.empty((len(files), *shape), dtype=np.uint8)
-        if image.shape != pixels.shape[1:]:
-            image = fitted(image, pixels.shape[1:])
-        pixels[row] = np.round(image * 255)
-    return pixels if pixels is not None else np.empty((0, 1, 1, 1), dtype=np.uint8)
+        pixels[row] = np.round(fitted(decode(path, name, read(str(name))), shape) * 255)
+    return pixels
 
 
 def _python(data: dict[str, Any], limits: tuple[int, int], rng: np.random.Generator) -> dict[str, Array]:
@@ -146,6 +146,5 @@ def _name(data: dict[str, Any]) -> str:
     return Path(data["path"]).name if "path" in data else str(data["kind"])
 
 
-def _refuse(name: str, found: str) -> None:
-    remedy = "images in folders named after their classes, or batches of (samples, class numbers), are needed"
+def _refuse(name: str, found: str, remedy: str = _NEEDED) -> None:
     raise JobFailure(FailureKind.IMPORT, f"{name}: {found}; {remedy}")

@@ -27,10 +27,15 @@ def make(model: Any, job: dict[str, Any], samples: Samples) -> KerasTrainee:
     path = Path(job["path"])
     try:
         scores = _scores(model(x, training=False)).numpy()
+        before = [variable.numpy() for variable in model.variables]
+        # in evaluation mode some models end in a softmax that training has not
+        trained = _scores(model(_in_order(samples.scaled(samples.train_x[:2])), training=True)).numpy()
+        for variable, value in zip(model.variables, before, strict=True):
+            variable.assign(value)
     except Exception as error:
         raise run_failure(error, path, x, "the forward pass") from error
     check_scores(tuple(scores.shape), job)
-    return KerasTrainee(model, output_kind(scores.astype(np.float64)), job["recipe"], path)
+    return KerasTrainee(model, output_kind(trained.astype(np.float64)), job["recipe"], path)
 
 
 class KerasTrainee(Trainee):

@@ -32,14 +32,15 @@ def make(model: nn.Module, job: dict[str, Any], samples: Samples) -> TorchTraine
     except Exception as error:
         raise run_failure(error, path, x, "the forward pass") from error
     check_scores(tuple(scores.shape), job)
-    return TorchTrainee(model, output_kind(scores.double().numpy()), job["recipe"], path)
+    return TorchTrainee(model, job["recipe"], path)
 
 
 class TorchTrainee(Trainee):
     """A PyTorch model under AdamW."""
 
-    def __init__(self, model: nn.Module, kind: str, recipe: dict[str, Any], path: Path) -> None:
-        self._model, self._kind, self._path = model, kind, path
+    def __init__(self, model: nn.Module, recipe: dict[str, Any], path: Path) -> None:
+        self._model, self._path = model, path
+        self._kind: str | None = None
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._parameters = trained
         # biases and the scales of normalisation are not decayed
@@ -57,6 +58,8 @@ class TorchTrainee(Trainee):
         batch = torch.from_numpy(x)
         try:
             scores = _scores(self._model(batch))
+            # not told in evaluation mode, in which some models end in a softmax that training has not
+            self._kind = self._kind or output_kind(scores.detach().double().numpy())
             if self._kind == "probabilities":
                 scores = torch.log(scores + _TINY)
             loss = (F.nll_loss if self._kind != "logits" else F.cross_entropy)(scores, torch.from_numpy(y))

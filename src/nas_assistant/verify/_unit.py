@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nas_assistant._files import replace_bytes
+from nas_assistant._files import replace_bytes, replace_text
 
-_RECORDS, _STATE = "epochs.jsonl", "state-"
+_RECORDS, _STATE, _FAILURE = "epochs.jsonl", "state-", "failure.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class UnitFolder:
         """The epochs so far, from the first; what a kill cut short, or another hand damaged, is not."""
         found: list[Epoch] = []
         try:
-            lines = (self.path / _RECORDS).read_text(encoding="utf-8").splitlines()
+            lines = (self.path / _RECORDS).read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return found
         for line in lines:
@@ -126,6 +126,7 @@ class UnitFolder:
     def keep(self, epoch: Epoch, state: bytes, *, last: bool) -> None:
         """Keep an epoch, and its state unless none can follow."""
         self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / _FAILURE).unlink(missing_ok=True)
         if epoch.number > len(self.epochs()):
             self._append(epoch)
         if not last:
@@ -133,6 +134,17 @@ class UnitFolder:
         for path in self.path.glob(f"{_STATE}*[0-9]"):
             if last or path.name < f"{_STATE}{epoch.number:04d}":
                 path.unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """Keep why the training goes no further."""
+        replace_text(self.path / _FAILURE, reason)
+
+    def failure(self) -> str | None:
+        """Why the training went no further, if it failed."""
+        try:
+            return (self.path / _FAILURE).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
 
     def _append(self, epoch: Epoch) -> None:
         with (self.path / _RECORDS).open("ab+") as file:

@@ -196,6 +196,17 @@ def conclude(
     notes = [note for one in runner.pair for note in one.notes]
     if first.graph.hash == second.graph.hash:
         notes.append("both files give the same network")
+    if untrained := facts.get("untrained"):
+        listed = ", ".join(map(str, untrained))
+        notes.append(
+            f"{bench.data}: of class {listed}, numbered from 0, samples are held out and none trained on"
+        )
+    for one in trained:
+        lost = [seed for seed, run in one.runs.items() if any(epoch.loss is None for epoch in run)]
+        if lost:
+            listed = ", ".join(map(str, lost))
+            name = one.subject.name
+            notes.append(f"{name}: with seed {listed} the loss was no number: try a lower --learning-rate")
     labels = None
     if store is not None:
         labels = LabelStore(Path(store)).add_all(bench, facts, runner.pair, seeds)
