@@ -63,7 +63,7 @@ def test_a_loader_of_a_file(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("absent", "data.py defines no 'absent'"),
+        ("absent", "data.py defines no 'absent' for --data; its names: make, broken, Data, data, loader"),
         ("empty", "yields no batch"),
         ("words", "not a batch of numbers"),
         ("broken", r"data.py:22: ValueError: no data"),

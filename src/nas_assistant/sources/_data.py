@@ -15,6 +15,8 @@ import numpy as np
 from nas_assistant.errors import FailureKind
 from nas_assistant.sources._example import Example, shape_text
 from nas_assistant.sources._load import JobFailure, describe, load_module
+from nas_assistant.sources._names import Names
+from nas_assistant.sources._source import syntax_tree
 
 SAMPLES = 2
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
@@ -73,7 +75,10 @@ def with_object(data: dict[str, Any], take: Callable[[Any], _Taken]) -> _Taken:
     try:
         module = load_module(path, data["source"])
         if not hasattr(module, name):
-            raise JobFailure(FailureKind.IMPORT, f"{path.name} defines no {name!r}")
+            own = Names(syntax_tree(data["source"]))
+            known = ", ".join([*own.functions, *own.classes, *own.assigned]) or "none"
+            message = f"{path.name} defines no {name!r} for --data; its names: {known}"
+            raise JobFailure(FailureKind.IMPORT, message)
         value = getattr(module, name)
         return take(value() if _is_maker(value) else value)
     except Exception as error:
