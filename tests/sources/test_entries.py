@@ -29,6 +29,7 @@ def chosen(source: str, entry: str | None = None) -> str:
         (TORCH + BLOCK + NET, ["Net"]),
         ("import torch.nn\n\nclass A(torch.nn.Module): ...\n", ["A"]),
         (TORCH + "class A(torch.jit.ScriptModule): ...\n", ["A"]),
+        (TORCH + "@torch.jit.interface\nclass A(nn.Module): ...\nclass B(nn.Module): ...\n", ["B"]),
         ("from torch.nn import *\n\nclass A(Module): ...\n", ["A"]),
         (TORCH + "Base = nn.Module\nclass A(Base): ...\n", ["A"]),
         (

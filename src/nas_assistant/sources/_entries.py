@@ -152,7 +152,8 @@ class _Module:
         while grew:
             grew = False
             for name, node in self.names.classes.items():
-                for base in () if name in found else node.bases:
+                described = "torch.jit.interface" in map(self.names.origin, node.decorator_list)
+                for base in () if name in found or described else node.bases:
                     if framework := self._class_framework(base, found):
                         found[name] = framework
                         grew = True
