@@ -76,6 +76,19 @@ def test_bad_options(
     assert message in refused("verify", *pair, *options)
 
 
+def test_folders_are_checked_before_the_work(refused: Callable[..., str], pair: tuple[Path, Path]) -> None:
+    Path("afile").touch()
+    for option, path in (("--run-dir", "afile"), ("--store", "afile/deeper")):
+        told = refused("verify", *pair, "--data", "digits", option, path)
+        assert f"{option}': afile is no folder that can be written to" in told
+    assert not Path("nas-runs").exists()
+
+
+def test_a_pair_takes_no_option_of_a_run(refused: Callable[..., str], pair: tuple[Path, Path]) -> None:
+    for option, value in (("--top", "5"), ("--backend", "foo"), ("--method", "bar")):
+        assert f"{option} is of a run's folder" in refused("verify", *pair, "--data", "digits", option, value)
+
+
 def test_improve_says_first_what_verify_lacks(refused: Callable[..., str], pair: tuple[Path, Path]) -> None:
     assert "--verify trains for real: say on what, with --data" in refused(
         "improve", pair[0], "--verify", "3"

@@ -78,6 +78,14 @@ def test_a_gain_is_surer_where_the_level_is_known(transfer: Transfer) -> None:
     assert transfer.gain(0.9, 0.02, (0.01, 0.03), 0.6, 10, 3.0) == known
 
 
+def test_a_gain_goes_with_the_accuracies_beside_it(transfer: Transfer) -> None:
+    for classes, distance in ((10, 3.0), (100, 1.0), (2, 6.0)):
+        before, levels = transfer.accuracy(0.9, (0.88, 0.92), classes, distance)
+        known = transfer.gain(0.9, 0.02, (0.01, 0.03), before, classes, distance)
+        ranged = transfer.gain(0.9, 0.02, (0.01, 0.03), levels, classes, distance)
+        assert ranged[0] == pytest.approx(known[0])
+
+
 def test_the_bound_covers_a_set_that_it_was_not_fitted_to() -> None:
     rng = np.random.default_rng(1)
     transfer = Transfer.fit([_set(rng, s, 0.85, 0.05, 2.0) for s in (0.3, -0.2, 0.25)])

@@ -10,6 +10,7 @@ import torch
 from assistant.helpers import make_predictor
 from torch import nn
 
+from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.training import fine_tune, read_labels, read_measured
 from nas_assistant.verify import Epoch, LabelStore, Recipe, Subject
@@ -56,6 +57,23 @@ def test_a_network_that_is_measured_again_replaces_its_row(tmp_path: Path) -> No
         0.001414, abs=1e-6
     )
     assert found["w8.py"]["params"] == str(one.graph.parameters)
+
+
+def test_a_row_of_more_seeds_stays(tmp_path: Path) -> None:
+    store, one = LabelStore(tmp_path), subject(8)
+    store.add_all(Told(), FACTS, [one], [0, 1, 2])  # type: ignore[arg-type]
+    assert rows(store.add_all(Told(), FACTS, [one], [0]))["w8.py"]["seeds"] == "3"  # type: ignore[arg-type]
+
+
+def test_a_table_from_elsewhere(tmp_path: Path) -> None:
+    store = LabelStore(tmp_path)
+    table = store.add_all(Told(), FACTS, [subject(8)], [0])  # type: ignore[arg-type]
+    assert table is not None
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert len(rows(store.add_all(Told(), FACTS, [subject(16)], [0]))) == 2  # type: ignore[arg-type]
+    table.write_text("model,accuracy\na.py,0.5\n")
+    with pytest.raises(UserError, match=r"labels\.csv:1: no column 'file'"):
+        store.add_all(Told(), FACTS, [subject(8)], [0])  # type: ignore[arg-type]
 
 
 def test_what_was_measured_otherwise_stands_in_another_table(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ from assistant.helpers import RandomEdits, make_predictor
 from nas_assistant.assistant import RunDirectory, improve
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Sandbox
-from nas_assistant.verify import LabelStore, Recipe, read_contenders, verify_run
+from nas_assistant.verify import Contender, LabelStore, Recipe, read_contenders, read_subject, verify_run
+
+from .conftest import Write
 
 NET = '''\
 """A network for the tests."""
@@ -72,8 +77,28 @@ def test_the_candidates_of_a_run_are_trained_and_the_winner_is_verified(
         assert found.holds == (found.verification.verdict.answer == "better")  # type: ignore[union-attr]
     rungs = {table.parent.name.split("e-")[0] for table in LabelStore(run_dir / "store").tables()}
     assert rungs == {"digits-1of3", "digits-3"}
+    assert not list((run_dir / "verify").rglob("samples.safetensors"))
     again = verify_run(run_dir, store=None, **settings)  # type: ignore[arg-type]
     assert [one.accuracies for one in again.standings] == [one.accuracies for one in found.standings]
+
+
+def test_another_budget_goes_to_another_folder(
+    write: Write, tmp_path: Path, shared_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="needs the extra tune")
+    pair = [read_subject(write(f"{w}.py", w), data="digits", sandbox=shared_sandbox) for w in (64, 2)]
+    contenders = (Contender(0, pair[0], 0.0, 0.0), Contender(1, pair[1], -0.5, 0.001))
+    monkeypatch.setattr("nas_assistant.verify._verify_run.read_contenders", lambda *_, **__: contenders)
+    for epochs in (1, 2):
+        found = verify_run(tmp_path, data="digits", recipe=replace(RECIPE, epochs=epochs), store=None)
+        assert found.best == 0 and found.stopped == "done"
+    folders = [path.parent for path in (tmp_path / "verify").glob("*/config.json")]
+    assert len(folders) == 2 and not list(tmp_path.rglob("samples.safetensors"))
+    shutil.copytree(folders[0], tmp_path / "verify", dirs_exist_ok=True)
+    recipe = Recipe(**json.loads((folders[0] / "config.json").read_text())["recipe"])
+    shutil.rmtree(folders[0])
+    verify_run(tmp_path, data="digits", recipe=recipe, store=None)
+    assert not folders[0].exists(), "what lies in the folder for all goes on there"
 
 
 def test_what_the_evidence_chose_is_trained_first(run_dir: Path) -> None:

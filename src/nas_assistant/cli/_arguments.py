@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +61,26 @@ def parse_shape(text: str | None) -> tuple[int, ...] | None:
     if not shape or min(shape) < 1:
         raise UserError(f"--input-shape {text}: give positive numbers, channels first, such as 3,32,32")
     return shape
+
+
+def check_folder(path: Path | None) -> Path | None:
+    """Refuse, as an option's callback, what cannot become a folder that is written to."""
+    if path is not None:
+        place = next((one for one in (path, *path.parents) if os.path.exists(one)), path)
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            raise typer.BadParameter(f"{place} is no folder that can be written to; name another")
+    return path
+
+
+def refuse_written(context: typer.Context, names: Sequence[str], reason: str) -> None:
+    """Refuse options that would have no effect.
+
+    Raises:
+        UserError: The user wrote one of them.
+    """
+    for name in names:
+        if name in written(context):
+            raise UserError(f"--{name.replace('_', '-')} {reason}")
 
 
 def written(context: typer.Context) -> set[str]:

@@ -40,6 +40,11 @@ def _told_in_one_line() -> Iterator[None]:
         yield
     except UserError as error:
         message = str(error)
+    except BrokenPipeError:
+        raise  # a reader that has seen enough; Click ends quietly
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}; name another path, or mend this one"
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             raise

@@ -29,7 +29,9 @@ def evaluate(
     predictor: Annotated[
         str | None, typer.Option(help="Checkpoint folder or name; the shipped one by default.")
     ] = None,
-    networks: Annotated[int, typer.Option(help="Unseen networks to draw at random; 0 for all.")] = 2_000,
+    networks: Annotated[
+        int, typer.Option(min=0, help="Unseen networks to draw at random; 0 for all.")
+    ] = 2_000,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the draw, of the random row and of the bootstrap.")
     ] = 0,
@@ -38,7 +40,7 @@ def evaluate(
     ] = 1_000,
     data_root: DataRoot = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Folder of the graph cache.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that extract graphs.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that extract graphs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Rank a family's networks and compare with random, parameters, FLOPs and depth.

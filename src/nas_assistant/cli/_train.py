@@ -9,14 +9,30 @@ from typing import Annotated, Any
 
 import typer
 
-from nas_assistant.cli._arguments import DataRoot, Json
+from nas_assistant.cli._arguments import DataRoot, Json, check_folder, refuse_written
 from nas_assistant.cli._output import console, counted, print_json, print_notes, table
 
 _MOST_LISTED = 10
 
 
+_OF_FAMILIES = (
+    "family",
+    "networks",
+    "held_out",
+    "encoder_steps",
+    "supervised_steps",
+    "data_root",
+    "cache_dir",
+    "workers",
+)
+
+
 def train(
-    out: Annotated[Path, typer.Option(help="Folder of the checkpoint; the same folder goes on.")],
+    context: typer.Context,
+    out: Annotated[
+        Path,
+        typer.Option(callback=check_folder, help="Folder of the checkpoint; the same folder goes on."),
+    ],
     fine_tune: Annotated[
         Path | None,
         typer.Option(
@@ -34,15 +50,19 @@ def train(
         typer.Option(help="Family whose labels are learned, nb101 by default; again for more."),
     ] = None,
     networks: Annotated[
-        int, typer.Option(help="Networks of a family to use, those held out included.")
+        int, typer.Option(min=40, help="Networks of a family to use, those held out included.")
     ] = 10_500,
-    held_out: Annotated[int, typer.Option(help="Networks of a family that no step sees.")] = 500,
-    encoder_steps: Annotated[int, typer.Option(help="Steps without labels.")] = 100,
-    supervised_steps: Annotated[int, typer.Option(help="Steps of fine-tuning the encoder on labels.")] = 500,
+    held_out: Annotated[int, typer.Option(min=4, help="Networks of a family that no step sees.")] = 500,
+    encoder_steps: Annotated[int, typer.Option(min=0, help="Steps without labels.")] = 100,
+    supervised_steps: Annotated[
+        int, typer.Option(min=0, help="Steps of fine-tuning the encoder on labels.")
+    ] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     data_root: DataRoot = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Folder of the graph cache.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that extract graphs.")] = None,
+    cache_dir: Annotated[
+        Path | None, typer.Option(callback=check_folder, help="Folder of the graph cache.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that extract graphs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train a predictor on families' labels, or fine-tune one on your own measured networks.
@@ -50,6 +70,7 @@ def train(
     Interrupted at any moment, the same command goes on.
     """
     if fine_tune is not None:
+        refuse_written(context, _OF_FAMILIES, "is of training on families: leave it out with --fine-tune")
         _fine_tune(fine_tune, out, predictor, seed, as_json)
         return
     from nas_assistant.errors import UserError

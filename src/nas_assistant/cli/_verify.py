@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas_assistant.cli._arguments import Checkpoint, Entry, Json
+from nas_assistant.cli._arguments import Checkpoint, Entry, Json, check_folder, refuse_written
 from nas_assistant.cli._errors import NOTHING_BETTER
 from nas_assistant.cli._output import console, counted, print_json, print_notes, table
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from nas_assistant.verify import RunVerification, Step, Verification
 
 
+_OF_RUNS = ("top", "backend", "method", "checkpoint")
+
+
 def verify(
+    context: typer.Context,
     first: Annotated[
         Path, typer.Argument(metavar="A.py|RUN_DIR", help="The original model, or a run of improve.")
     ],
@@ -57,10 +61,16 @@ def verify(
     ] = False,
     workers: Annotated[int, typer.Option(help="Pairs to train at the same time, a core each.")] = 1,
     run_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the trainings; by default one for this data and recipe.")
+        Path | None,
+        typer.Option(
+            callback=check_folder, help="Folder of the trainings; by default one for this data and recipe."
+        ),
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="Folder of the measured labels; nas-runs/verified by default.")
+        Path | None,
+        typer.Option(
+            callback=check_folder, help="Folder of the measured labels; nas-runs/verified by default."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -112,6 +122,7 @@ def verify(
         else:
             print_contest(contest)
         raise typer.Exit(0 if contest.holds else NOTHING_BETTER)
+    refuse_written(context, _OF_RUNS, "is of a run's folder: leave it out for a pair")
     with show_training(2 * seeds * epochs) as progress:
         found = run(first, second, **shared, entry=entry, run_dir=run_dir, progress=progress)
     print_notes(found.notes)
@@ -241,8 +252,9 @@ def print_verification(found: Verification) -> None:
     words = (
         f"{name} {verb[verdict.answer]} {other}" if verdict.answer in verb else "the two are not told apart"
     )
+    interval = f"{100 * verdict.confidence:.4g}% interval"
     typer.echo(
-        f"Difference {verdict.difference:+.4f}, {verdict.confidence:.0%} interval {verdict.low:+.4f} to "
+        f"Difference {verdict.difference:+.4f}, {interval} {verdict.low:+.4f} to "
         f"{verdict.high:+.4f}; ahead with {counted(verdict.wins, 'seed')}, behind with {verdict.losses} "
         f"(sign test p = {verdict.sign_p:.3f})\nVerdict: {words}"
     )

@@ -156,7 +156,7 @@ class Transfer:
         classes: int,
         distance: float,
     ) -> tuple[float, tuple[float, float]]:
-        """Gain in accuracy on another data set and where nine in ten lie.
+        """Gain in accuracy on another data set, at the level to be expected there, and where nine in ten lie.
 
         Args:
             before: Accuracy on the reference of the network to start from.
@@ -176,8 +176,9 @@ class Transfer:
         ends = np.atleast_1d(np.asarray(level, dtype=np.float64))
         first, last = to_sensitivity([ends.min(), ends.max()], classes)
         starts = np.linspace(first, last, _GRID if last > first else 1)
-        gains = [_gains(starts, step, classes) for step in (low, middle, high)]
-        return float(gains[1][len(starts) // 2]), (float(gains[0].min()), float(gains[2].max()))
+        expected = _gains(np.clip(start, first, last), middle, classes)
+        lows, highs = _gains(starts, low, classes), _gains(starts, high, classes)
+        return float(expected), (float(lows.min()), float(highs.max()))
 
     @property
     def _quantile(self) -> float:
@@ -198,8 +199,8 @@ def _differences(one: MeasuredSet, order: npt.NDArray[np.intp]) -> tuple[Array, 
     return reference, target, predicted
 
 
-def _gains(starts: Array, step: float, classes: int) -> Array:
-    ends = np.clip(starts + step, LOWEST, HIGHEST)
+def _gains(starts: npt.ArrayLike, step: float, classes: int) -> Array:
+    ends = np.clip(np.asarray(starts) + step, LOWEST, HIGHEST)
     return from_sensitivity(ends, classes) - from_sensitivity(starts, classes)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -101,7 +102,7 @@ def _label(path: Path, line: int, row: dict[str, str | None]) -> Label:
         )
     name = (row["file"] or "").strip()
     found = path.parent / name
-    if not name or not found.is_file():
+    if not name or not os.path.isfile(found):  # False, too, for a name too long to be one
         raise UserError(f"{place}: no such file: {found}; give a path relative to the table's folder")
     if found.suffix != ".py" and found.suffix not in GRAPH_SUFFIXES:
         allowed = ", ".join((".py", *GRAPH_SUFFIXES))

@@ -46,6 +46,8 @@ class TrainingState:
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors.update({f"optimizer.{index}.{name}": value for name, value in values.items()})
+        # beside the tensors, since a kill between the two files must not leave the step of other weights
+        tensors["step"] = torch.tensor(self.step)
         save_checkpoint(folder, tensors, {"step": self.step, "run": fingerprint})
 
     def restore(self, folder: Path, fingerprint: dict[str, Any]) -> bool:
@@ -72,7 +74,7 @@ class TrainingState:
                 state.setdefault(int(index), {})[name] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        self.step = int(metadata["step"])
+        self.step = int(tensors.get("step", metadata["step"]))
         return True
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nas_assistant._files import RUNS, locked, replace_json, replace_text
+from nas_assistant.errors import UserError
 from nas_assistant.verify._bench import Bench
 from nas_assistant.verify._subject import Subject
 
@@ -27,7 +28,7 @@ class LabelStore:
 
     ``<data>-<epochs>e-<images>n-<digest>/labels.csv`` names the graphs beside it with their accuracies, the
     mean over seeds; ``budget.json`` says how they were trained. A network that is measured again replaces
-    its row.
+    its row, unless that is of more seeds.
 
     Args:
         path: The folder; made when something is added.
@@ -53,7 +54,7 @@ class LabelStore:
         Args:
             bench: Where they were trained.
             facts: Of the samples, as :meth:`Bench.prepare` gives them.
-            subjects: The models; one that no seed has trained so far is left out.
+            subjects: The models; one that not every seed has trained so far is left out.
             seeds: The seeds to take the mean of.
             at: After how many epochs of the schedule; all of them by default.
 
@@ -65,7 +66,7 @@ class LabelStore:
         for subject in subjects:
             runs = [bench.unit(subject, seed).epochs() for seed in seeds]
             ends = [run[at - 1].accuracy for run in runs if len(run) >= at]
-            if ends:
+            if ends and len(ends) == len(seeds):
                 rows.append((subject, ends))
         if not rows:
             return None
@@ -81,7 +82,8 @@ class LabelStore:
             for subject, ends in rows:
                 name = f"graphs/{subject.graph.hash[:32]}.json"
                 replace_json(folder / name, subject.graph.to_json())
-                table[name] = _row(name, subject, ends)
+                if _seeds(table.get(name)) <= len(ends):
+                    table[name] = _row(name, subject, ends)
             replace_text(folder / _LABELS, _write(table.values()))
         return folder / _LABELS
 
@@ -95,8 +97,16 @@ def _row(name: str, subject: Subject, ends: list[float]) -> dict[str, str]:
 def _read(path: Path) -> dict[str, dict[str, str]]:
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.DictReader(file)
+        if "file" not in (reader.fieldnames or ()):
+            raise UserError(f"{path}:1: no column 'file': put the line back, or name another --store")
+        return {row["file"]: row for row in reader}
+
+
+def _seeds(row: dict[str, str] | None) -> int:
+    text = (row or {}).get("seeds") or ""
+    return int(text) if text.isdecimal() else 0
 
 
 def _write(rows: Any) -> str:

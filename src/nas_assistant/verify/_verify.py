@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,23 +38,28 @@ class Trained:
     subject: Subject
     runs: dict[int, list[Epoch]]
 
-    def curve(self, seeds: Sequence[int]) -> list[float]:
-        """Mean accuracy over some seeds after each epoch that all of them reached."""
-        runs = [self.runs[seed] for seed in seeds if self.runs.get(seed)]
-        return [float(np.mean([epoch.accuracy for epoch in group])) for group in zip(*runs, strict=False)]
+    def curve(self, ends: Mapping[int, int]) -> list[float]:
+        """Mean accuracy over seeds after each epoch, up to the first at which a seed is compared."""
+        runs = [[epoch.accuracy for epoch in self.runs[seed][:end]] for seed, end in ends.items()]
+        return [float(np.mean(group)) for group in zip(*runs, strict=False)]
 
-    def to_json(self, seeds: Sequence[int]) -> dict[str, Any]:
-        """As plain JSON data, with the means over some seeds."""
-        curve, graph = self.curve(seeds), self.subject.graph
-        ends = [self.runs[seed][len(curve) - 1].accuracy for seed in seeds]
+    def to_json(self, ends: Mapping[int, int], epochs: int) -> dict[str, Any]:
+        """As plain JSON data.
+
+        Args:
+            ends: After how many epochs each seed is compared, by which the means are.
+            epochs: Of the recipe.
+        """
+        curve, graph = self.curve(ends), self.subject.graph
+        compared = [self.runs[seed][end - 1].accuracy for seed, end in ends.items()]
         seconds = [epoch.seconds for run in self.runs.values() for epoch in run]
-        heading = extrapolate(curve, 2 * len(curve))
+        heading = extrapolate(curve, 2 * epochs)
         return {
             "model": self.subject.name,
             "params": graph.parameters,
             "flops": graph.flops,
-            "accuracy": curve[-1] if curve else None,
-            "deviation": float(np.std(ends, ddof=1)) if len(ends) > 1 else None,
+            "accuracy": float(np.mean(compared)) if compared else None,
+            "deviation": float(np.std(compared, ddof=1)) if len(compared) > 1 else None,
             "seconds_per_epoch": float(np.mean(seconds)) if seconds else None,
             "curve": curve,
             "at_twice_the_epochs": _to_json(heading),
@@ -92,11 +97,17 @@ class Verification:
     labels: Path | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def ends(self) -> dict[int, int]:
+        """After how many epochs the pair of each seed is compared."""
+        return {seed: self.ended_early.get(seed, self.recipe.epochs) for seed in self.seeds}
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
+        ends, epochs = self.ends, self.recipe.epochs
         return {
             "verdict": self.verdict.to_json() if self.verdict is not None else None,
-            "models": [self.first.to_json(self.seeds), self.second.to_json(self.seeds)],
+            "models": [one.to_json(ends, epochs) for one in (self.first, self.second)],
             "seeds": list(self.seeds),
             "ended_early": {str(seed): epoch for seed, epoch in self.ended_early.items()},
             "stopped": self.stopped,
@@ -168,7 +179,7 @@ def read_pair(
     """Build both models, before anything is trained.
 
     Raises:
-        UserError: A file or the data is at fault, or both are the same file.
+        UserError: A file or the data is at fault.
     """
     one, two = Path(first), Path(second)
     sandbox = bench.sandbox("torch")
@@ -187,8 +198,8 @@ def conclude(
     trained = [
         Trained(one, {seed: bench.unit(one, seed).epochs() for seed in runner.begun}) for one in runner.pair
     ]
-    seeds = tuple(sorted(seed for seed in runner.begun if runner.at(seed) is not None))
-    ends = {seed: at for seed in seeds if (at := runner.at(seed)) is not None}
+    ends = {seed: at for seed in sorted(runner.begun) if (at := runner.at(seed)) is not None}
+    seeds = tuple(ends)
     correct = [
         [_bits(one.runs[seed][ends[seed] - 1].correct, facts["val"]) for seed in seeds] for one in trained
     ]
@@ -284,8 +295,10 @@ class PairRunner:
             return None
         if len(second) >= total:
             return total
-        ended = self._early_stop and _foreseeable(first, second, total)
-        return len(second) if ended else None
+        if not self._early_stop:
+            return None
+        counts = range(1, len(second) + 1)  # an earlier call may have trained it further than this one would
+        return next((count for count in counts if _foreseeable(first, second[:count], total)), None)
 
     def _train(self, bench: Bench, seed: int) -> None:
         first = bench.train(self.pair[0], seed)

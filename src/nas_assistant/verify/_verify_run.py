@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_assistant._files import replace_json, replace_text
+from nas_assistant.assistant import read_config
 from nas_assistant.errors import UserError
 from nas_assistant.sources import Limits
 from nas_assistant.verify._backends import check_backend, run_contest
-from nas_assistant.verify._bench import Bench, OutOfTime, Step
+from nas_assistant.verify._bench import Bench, OutOfTime, Step, default_folder
 from nas_assistant.verify._contest import Contest, Standing, read_contenders
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._store import DEFAULT_STORE, LabelStore
@@ -93,7 +94,8 @@ def verify_run(
     by :func:`verify`'s paired trainings, with seeds that the contest has not seen.
 
     Args:
-        run_dir: The folder of a run of ``improve``; everything is kept in its ``verify``.
+        run_dir: The folder of a run of ``improve``; everything is kept in its ``verify``, the trainings in a
+            folder for each data and recipe.
         data: Where samples come from.
         top: Candidates to train, beside the user's own model.
         seeds: Pairs to train in the end; see :func:`verify`, like the arguments that follow.
@@ -120,7 +122,7 @@ def verify_run(
     contenders = read_contenders(run_dir, top, predictor=predictor, checkpoint=checkpoint)
     if len(contenders) < 2:
         raise UserError(f"{run_dir}: no candidate that passed its checks: nothing to train")
-    contest = Contest(run_dir / FOLDER, data, recipe, contenders)
+    contest = Contest(_folder(run_dir / FOLDER, data, recipe), data, recipe, contenders)
     with Bench(contest.folder, data, recipe, limits=limits, deadline=deadline, progress=progress) as bench:
         facts = bench.prepare(contenders[0].subject.framework)
         stopped, verification = "done", None
@@ -137,7 +139,16 @@ def verify_run(
             runner = PairRunner(bench, (contenders[0].subject, best.contender.subject), early_stop=early_stop)
             stopped = runner.run(range(contest.seed + 1, contest.seed + 1 + seeds), workers)
             verification = conclude(runner, stopped, facts, confidence, store)
+        if stopped == "done":
+            bench.forget_samples()
         return _conclude(run_dir, standings, best, verification, stopped)
+
+
+def _folder(root: Path, data: str, recipe: Recipe) -> Path:
+    """The folder of some data and recipe; what was begun when there was one for all goes on in that."""
+    config = read_config(root) or {}
+    same = (config.get("data"), config.get("recipe")) == (data, recipe.to_json())
+    return root if same else default_folder(root, data, recipe)
 
 
 def _winner(standings: tuple[Standing, ...], epochs: int) -> Standing:
