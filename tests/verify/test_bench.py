@@ -115,6 +115,18 @@ def test_a_record_that_a_kill_cut_short_is_trained_again(
     assert [line["epoch"] for line in lines] == [1, 2, 3]
 
 
+def test_the_last_to_end_removes_the_samples(tmp_path: Path, shared_sandbox: Sandbox) -> None:
+    samples = tmp_path / "run" / "samples.safetensors"
+    with Bench(tmp_path / "run", "digits", RECIPE) as one:
+        one.prepare("torch")
+        with Bench(tmp_path / "run", "digits", RECIPE) as two:
+            two.prepare("torch")
+            one.forget_samples()
+            assert samples.is_file(), "the other one trains with them"
+            two.forget_samples()
+            assert not samples.is_file()
+
+
 def test_a_model_that_fails_is_not_tried_again(write: Write, tmp_path: Path, shared_sandbox: Sandbox) -> None:
     text = "from torch import nn\nmodel = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
     subject = read_subject(write(text=text), data="digits", sandbox=shared_sandbox)

@@ -20,6 +20,7 @@ from nas_assistant._files import locked, replace_bytes, replace_json
 from nas_assistant.assistant import read_config
 from nas_assistant.errors import Failure, FailureKind, ModelError, UserError
 from nas_assistant.sources import GIB, Limits, Outcome, ResolvedData, Sandbox, job_result, reach, resolve_data
+from nas_assistant.verify._in_use import InUse
 from nas_assistant.verify._messages import unpack
 from nas_assistant.verify._recipe import Recipe
 from nas_assistant.verify._subject import Subject
@@ -88,6 +89,7 @@ class Bench:
         self.limits = limits or Limits(seconds=_EPOCH_SECONDS, answer_bytes=4 * GIB)
         self._deadline, self._progress = deadline, progress
         self._sandboxes: dict[str, Sandbox] = {}
+        self._in_use = InUse(folder / ".lock")
         self._resolved: ResolvedData = resolve_data(data, None)
         if self._resolved.job is None:
             raise UserError(f"--data {data}: {' '.join(self._resolved.notes)}: nothing to train on")
@@ -112,7 +114,8 @@ class Bench:
         self.close()
 
     def close(self) -> None:
-        """End the sandboxes."""
+        """End the sandboxes, and let go of the samples."""
+        self._in_use.end()
         for sandbox in self._sandboxes.values():
             sandbox.close()
         self._sandboxes.clear()
@@ -138,6 +141,7 @@ class Bench:
         config = read_config(self.folder)
         if config is not None:
             self._compare(config)
+            self._in_use.begin()
             if self._has_samples():
                 return dict(config["samples"])
         job = {
@@ -162,6 +166,7 @@ class Bench:
             )
         # A model that could read the answers would have to be believed.
         answers = arrays.pop("val_y")
+        self._in_use.begin()
         replace_bytes(self.folder / _ANSWERS, save({"val_y": answers}))
         replace_bytes(self.folder / _SAMPLES, save(arrays))
         config = {"data": self.data, "recipe": self.recipe.to_json(), "samples": facts}
@@ -179,9 +184,10 @@ class Bench:
                 )
 
     def forget_samples(self) -> None:
-        """Remove the copy of the samples: they can be read again."""
-        for name in (_SAMPLES, _ANSWERS):
-            (self.folder / name).unlink(missing_ok=True)
+        """Remove the copy of the samples, which can be read again, unless others train with it."""
+        with self._in_use.alone() as alone:
+            for name in (_SAMPLES, _ANSWERS) if alone else ():
+                (self.folder / name).unlink(missing_ok=True)
 
     def _has_samples(self) -> bool:
         return all((self.folder / name).is_file() for name in (_SAMPLES, _ANSWERS))
