@@ -4,9 +4,14 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import typer
+
+from nas_assistant.assistant import Result
+from nas_assistant.cli._verify import verify_found
 
 NET = """\
 import torch
@@ -100,3 +105,12 @@ def test_verify_of_one_file(refused: Callable[..., str], pair: tuple[Path, Path]
     assert "narrow.py: give the model to hold against it too" in refused(
         "verify", pair[0], "--data", "digits"
     )
+
+
+def test_nothing_is_trained_after_a_search_that_was_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    result = SimpleNamespace(stopped="interrupted", run_dir=Path("nas-runs/my net"), history=(None,))
+    with pytest.raises(typer.Exit) as ended:
+        verify_found(cast("Result", result), "digits", 3, None, as_json=False)
+    assert ended.value.exit_code == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "nas-assistant verify 'nas-runs/my net' --data digits --top 3 begins it" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -151,11 +152,20 @@ def check_can_verify(data: str | None, top: int) -> None:
 
 
 def verify_found(result: Result, data: str | None, top: int, checkpoint: Path | None, as_json: bool) -> None:
-    """Train what a run of ``improve`` found, and end the command by the verdict."""
+    """Train what a run of ``improve`` found, and end the command by the verdict.
+
+    After Ctrl-C nothing is trained: who wants an end does not want hours more.
+    """
     from nas_assistant.verify import verify_run
 
     assert data is not None
-    if all(one.failure is not None for one in result.history):
+    interrupted = result.stopped == "interrupted"
+    if interrupted:
+        command = shlex.join(
+            ["nas-assistant", "verify", str(result.run_dir), "--data", data, "--top", str(top)]
+        )
+        print_notes((f"interrupted before the training: {command} begins it",))
+    if interrupted or all(one.failure is not None for one in result.history):
         if as_json:
             print_json(result.to_json())
         raise typer.Exit(NOTHING_BETTER)
