@@ -114,6 +114,11 @@ def test_compare(model: Path, checkpoint: Path, run: Run) -> None:
     assert not found["same"] and found["params"] == [314, 306]
     assert found["gain_low"] <= found["gain"] <= found["gain_high"]
     assert "bias removed" in run("compare", model, other, "--checkpoint", checkpoint).stdout
+    namesake = model.parent / "better" / model.name
+    namesake.parent.mkdir()
+    namesake.write_text(text)
+    told = run("compare", model, namesake, "--checkpoint", checkpoint).stdout
+    assert told.count(model.name) >= 2 and "better" in told
 
 
 def test_compare_a_model_with_itself(model: Path, checkpoint: Path, run: Run) -> None:

@@ -37,7 +37,8 @@ def compare(
             line = str(change.line) if change.line is not None else ""
             changes.add_row(change.kind, change.layer or "(forward)", change.op, change.detail, line)
         console().print(changes)
-    sizes = table("", first.name, second.name, "difference", right=(first.name, second.name, "difference"))
+    names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
+    sizes = table("", *names, "difference", right=(*names, "difference"))
     one, two = found.before.graph, found.after.graph
     for name, old, new in (
         ("nodes", len(one), len(two)),

@@ -112,9 +112,15 @@ def schedule(share: float) -> float:
 
 
 def _classes(trainee: Trainee, samples: Samples) -> Array:
-    """The class of each held-out sample, as the model has it; -1 where it has none."""
-    parts = [trainee.scores(x) for x in held_out_batches(samples, _EVALUATED)]
-    return np.concatenate([np.where(np.isfinite(p).all(axis=1), p.argmax(axis=1), -1) for p in parts])
+    return np.concatenate([chosen_classes(trainee.scores(x)) for x in held_out_batches(samples, _EVALUATED)])
+
+
+def chosen_classes(scores: Array) -> Array:
+    """The class of each sample, as the model has it; -1 where it has none.
+
+    A score of minus infinity is the logarithm of a probability of 0.
+    """
+    return np.where((scores < np.inf).all(axis=1), scores.argmax(axis=1), -1)
 
 
 def output_kind(scores: Array) -> str:
