@@ -196,7 +196,7 @@ def improve(
                 one.check(limits)
             given, predictor = predictor is not None, predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, options, sandbox)
-            checker, meter = _add_meter(checker, source, predictor, options, sandbox, folder)
+            checker, meter = add_meter(checker, source, predictor, options, sandbox, folder)
             if "gain" in explicit:
                 options.check_gain(predictor.predict(checker.original.graph).accuracy)
             with (
@@ -248,7 +248,7 @@ def make_checker(path: Path, source: str, options: Options, sandbox: Sandbox) ->
     return Checker(path, original, options.data, shape, constraints)
 
 
-def _add_meter(
+def add_meter(
     checker: Checker, source: str, predictor: Predictor, options: Options, sandbox: Sandbox, folder: Path
 ) -> tuple[Checker, Meter]:
     """What measures costs, with the start as the run in the folder knows it; the checks with its limit."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_assistant.assistant._costs import Meter
 from nas_assistant.assistant._generators import make_generators
 from nas_assistant.assistant._header import strip_header
-from nas_assistant.assistant._improve import make_checker
+from nas_assistant.assistant._improve import add_meter, make_checker
 from nas_assistant.assistant._models import load_predictor
 from nas_assistant.assistant._options import Options
 from nas_assistant.assistant._run import RunDirectory
@@ -91,10 +90,7 @@ def preview(
             predictor = predictor or load_predictor(checkpoint)
             checker = make_checker(path, source, chosen, sandbox)
             if chosen.max_latency is not None:
-                accuracy = predictor.predict(checker.original.graph).accuracy
-                meter = Meter(checker, source, accuracy, chosen, sandbox, None)
-                limits = replace(checker.constraints, max_latency=meter.max_latency)
-                checker = replace(checker, constraints=limits)
+                checker, _ = add_meter(checker, source, predictor, chosen, sandbox, run.path)
             asking[0].begin(run.path, Limits(chosen.max_tokens, chosen.max_usd))
             search = Search(text, source, checker, predictor, made, chosen, run)
             return RunPreview(asking[0].preview(search.request(search.next_round())), chosen.max_iterations)

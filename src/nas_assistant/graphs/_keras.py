@@ -48,6 +48,7 @@ def read_keras(model: Any, input_shape: Sequence[int] | None = None) -> Computat
         with _quietly():
             return trace_keras(model, inputs)
     except Exception as symbolic:
+        expected = _NOT_SYMBOLIC.search(str(symbolic)) is not None
         try:
             from nas_assistant.graphs._tensorflow import trace_tensorflow
 
@@ -55,12 +56,12 @@ def read_keras(model: Any, input_shape: Sequence[int] | None = None) -> Computat
                 graph = trace_tensorflow(model, inputs)
         except Exception as error:
             shapes = ", ".join(str(tuple(x.shape[1:])) for x in keras.tree.flatten(inputs))
-            cause = error if _NOT_SYMBOLIC.search(str(symbolic)) else symbolic
+            cause = error if expected else symbolic
             name = type(model).__name__
             raise UserError(
                 f"{name} does not run on an input of shape {shapes}: {_one_line(cause)}"
             ) from cause
-        if _NOT_SYMBOLIC.search(str(symbolic)) or not isinstance(model, keras.layers.Layer):
+        if expected or not isinstance(model, keras.layers.Layer):
             return graph
         why = f"{type(symbolic).__name__}: {_one_line(symbolic)}"
         note = f"read operation by operation, as the trace of its layers failed: {why}"

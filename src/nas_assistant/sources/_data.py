@@ -114,8 +114,7 @@ def labelled_images(path: Path, names: list[str]) -> tuple[list[PurePosixPath], 
     if not classes:
         message = f"{path.name}: no images in folders named after their classes (CLASS/image.png)"
         raise JobFailure(FailureKind.IMPORT, message)
-    training = [image for image in labelled if split_of(image) in SPLITS[:3]]
-    return training or labelled, classes
+    return training_images(labelled), classes
 
 
 def in_class_folders(names: list[str]) -> tuple[list[PurePosixPath], list[str]]:
@@ -136,13 +135,18 @@ def split_of(image: PurePosixPath) -> str:
     return name if name in SPLITS else ""
 
 
-def example_shape(path: Path, names: list[str], read: Callable[[str], bytes]) -> tuple[int, ...]:
+def training_images(labelled: list[PurePosixPath]) -> list[PurePosixPath]:
+    """Those of the training split, or all where there is none."""
+    return [image for image in labelled if split_of(image) in SPLITS[:3]] or labelled
+
+
+def example_shape(path: Path, training: list[PurePosixPath], read: Callable[[str], bytes]) -> tuple[int, ...]:
     """Shape of the image that models are built with; images of other sizes are made like it.
 
     Raises:
-        JobFailure: There is no image, or it cannot be read.
+        JobFailure: It cannot be read.
     """
-    image = labelled_images(path, names)[0][0]
+    image = training[0]
     shape: tuple[int, ...] = decode(path, image, read(str(image))).shape
     return shape
 

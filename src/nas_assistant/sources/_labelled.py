@@ -69,7 +69,7 @@ def _images(
     numbers = {name: number for number, name in enumerate(classes)}
     chosen = [images[i] for i in rng.permutation(len(images))[:count].tolist()]
     arrays = [decode(path, image, read(str(image))) for image in chosen]
-    shape = example_shape(path, names, read)
+    shape = example_shape(path, images, read)
     values = np.stack([fitted(array, shape) for array in arrays])
     labels = np.asarray([numbers[image.parent.name] for image in chosen], dtype=np.int64)
     counts = Counter(image.parent.name for image in images)
@@ -77,7 +77,7 @@ def _images(
 
 
 def fitted(array: Floats, shape: tuple[int, ...]) -> Floats:
-    """An image of another size or number of channels than most, made like them."""
+    """An image made like one of another size or number of channels."""
     if array.shape[0] != shape[0]:
         array = np.broadcast_to(array.mean(axis=0, keepdims=True), (shape[0], *array.shape[1:]))
     return array if array.shape == shape else resized(array, shape[1], shape[2])

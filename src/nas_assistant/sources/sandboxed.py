@@ -9,6 +9,7 @@ from nas_assistant.sources._data import (
     example_shape,
     in_class_folders,
     split_of,
+    training_images,
     with_files,
     with_object,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "read_labelled",
     "seed_all",
     "split_of",
+    "training_images",
     "with_files",
     "with_object",
 ]

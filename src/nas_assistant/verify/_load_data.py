@@ -21,6 +21,7 @@ from nas_assistant.sources.sandboxed import (
     read_labelled,
     seed_all,
     split_of,
+    training_images,
     with_files,
     with_object,
 )
@@ -80,9 +81,10 @@ def _choose(
     rng: np.random.Generator,
 ) -> dict[str, Array]:
     files, classes = in_class_folders(names)
-    files.sort()
     if len(classes) < 2:
         _refuse(path.name, f"images of {len(classes)} classes")
+    shape = example_shape(path, training_images(files), read)
+    files.sort()
     number = {name: index for index, name in enumerate(classes)}
     held = [image for image in files if split_of(image) in _HELD_OUT]
     rest = [image for image in files if split_of(image) not in _HELD_OUT]
@@ -95,7 +97,6 @@ def _choose(
         chosen = list(split_off(labels[0], limits, rng))
         held, labels[1] = rest, labels[0]
     arrays: dict[str, Array] = {}
-    shape = example_shape(path, names, read)
     for name, part, where, label in zip(("train", "val"), (rest, held), chosen, labels, strict=True):
         arrays[f"{name}_x"] = _decode_all(path, [part[i] for i in where], read, shape)
         arrays[f"{name}_y"] = label[where]
