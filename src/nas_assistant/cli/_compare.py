@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def compare(
             line = str(change.line) if change.line is not None else ""
             changes.add_row(change.kind, change.layer or "(forward)", change.op, change.detail, line)
         console().print(changes)
-    names = (first.name, second.name) if first.name != second.name else (str(first), str(second))
+    names = _names(first, second)
     sizes = table("", *names, "difference", right=(*names, "difference"))
     one, two = found.before.graph, found.after.graph
     for name, old, new in (
@@ -51,3 +52,12 @@ def compare(
     console().print(sizes)
     low, high = found.gain_interval
     typer.echo(f"Nine in ten differences in accuracy lie in {low:+.4f} to {high:+.4f}")
+
+
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """The files' names, those of namesakes with the folders that tell them apart."""
+    if first.name != second.name or first.resolve() == second.resolve():
+        return first.name, second.name
+    one, two = first.resolve(), second.resolve()
+    shared = os.path.commonpath((one.parent, two.parent))
+    return str(one.relative_to(shared)), str(two.relative_to(shared))
