@@ -7,15 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from nas_assistant.errors import UserError
-from nas_assistant.evaluation import evaluate
+from nas_assistant.evaluation import evaluate, unseen_networks
 from nas_assistant.families import find_data_root, get_family
 from nas_assistant.predictors import Predictor
-from nas_assistant.training import TrainingConfig, load_graphs, train
+from nas_assistant.training import TrainingConfig, load_graphs, split, train
 
 CONFIG = TrainingConfig(
     networks=60,
@@ -62,6 +63,28 @@ def test_training_writes_a_checkpoint_that_loads_and_evaluates(cache: Path, tmp_
     seen = {network.key for network in get_family("nb101").networks(limit=60, seed=0)}
     fresh = {network.key for network in get_family("nb101").networks(limit=90, seed=0)} - seen
     assert len(fresh) == 30  # what the evaluation draws from
+
+
+def test_what_is_held_out_was_not_learned_as_another_network(cache: Path) -> None:
+    graphs = load_graphs("nb101", get_family("nb101").networks(limit=60, seed=0), cache_dir=cache)
+    twice = graphs.subset([*range(60), *range(30)])
+    learned, calibrating, testing = split(twice, CONFIG)
+    held_out = {*calibrating.contents, *testing.contents}
+    assert len(learned) == 72 and 0 < len(held_out) < 18 and held_out.isdisjoint(learned.contents)
+
+
+def test_what_is_unseen_is_no_other_encoding_of_what_was_learned() -> None:
+    family = get_family("nb201")
+    if not (find_data_root() / family.table).is_file():
+        pytest.skip(f"no label table {family.table}")
+    config = {"families": ["nb201"], "networks": 1000, "sample_seed": 0}
+    predictor = SimpleNamespace(metadata={"config": config})
+    unseen = unseen_networks("nb201", predictor, None, 0, None)
+    forms = {family.identity_of(one) for one in family.networks(limit=1000, seed=0)}
+    assert 5_000 < len(unseen) < 14_625 and forms.isdisjoint(map(family.identity_of, unseen))
+    predictor.metadata["config"] = {"families": ["nb201"]}
+    with pytest.raises(UserError, match="does not say which networks of nb201"):
+        unseen_networks("nb201", predictor, None, 0, None)
 
 
 def test_a_killed_training_goes_on_and_ends_as_if_uninterrupted(cache: Path, tmp_path: Path) -> None:

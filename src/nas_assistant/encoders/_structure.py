@@ -63,6 +63,7 @@ _POOLS = {_INDEX[Operation.AVG_POOL], _INDEX[Operation.MAX_POOL]}
 _GATES = {Operation.SIGMOID, Operation.HARD_SIGMOID, Operation.SOFTMAX}
 _ACTIVATIONS = {_INDEX[op] for op in ACTIVATIONS - _GATES}
 _AVERAGE, _CONCAT, _MUL = _INDEX[Operation.AVG_POOL], _INDEX[Operation.CONCAT], _INDEX[Operation.MUL]
+_OUTPUT = _INDEX[Operation.OUTPUT]
 
 _NATURAL = 0.95
 """Correlation of neighbouring pixels of a natural image."""
@@ -141,7 +142,7 @@ def structure_statistics(arrays: GraphArrays) -> npt.NDArray[np.float64]:
     weighted = np.isin(operations, [*_CONVOLUTIONS, *_MATRICES])
     parameters = np.maximum(weight[weighted], 1.0)
     macs = parameters * height_out[weighted] * width_out[weighted]
-    signal = _last_signal(arrays, height_in, height_out, height_out * width_out)
+    signal = _output_signal(arrays, height_in, height_out, height_out * width_out)
     return np.asarray(
         [
             *(_power_sum(macs, power) for power in (0.125, 0.25)),
@@ -166,13 +167,13 @@ def _power_sum(values: npt.NDArray[np.float64], power: float) -> float:
     return math.log2(max(float((values**power).sum()), 1.0))
 
 
-def _last_signal(
+def _output_signal(
     arrays: GraphArrays,
     height_in: npt.NDArray[np.float64],
     height_out: npt.NDArray[np.float64],
     pixels: npt.NDArray[np.float64],
 ) -> _Signal:
-    """The signal at the last node of a topological order."""
+    """The signal at the (first) output: of several, the others are heads that only training needs."""
     inputs: list[list[int]] = [[] for _ in range(len(arrays))]
     for source, target in arrays.edges.T.tolist():
         inputs[target].append(source)
@@ -204,6 +205,8 @@ def _last_signal(
         elif op in _POOLS and image > 1:
             signal.look((kernel - 1) * steps[node])
             signal.pool(max(kernel, 1), max(stride, 1), op == _AVERAGE)
+        if op == _OUTPUT:
+            return signal
         signals.append(signal)
     return signals[-1] if signals else _Signal()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from nas_assistant.errors import UserError
 from nas_assistant.evaluation._bootstrap import bootstrap_intervals
 from nas_assistant.evaluation.baselines import get_baseline
-from nas_assistant.families import Network, get_family
+from nas_assistant.families import BaseFamily, Network, get_family, list_families
 from nas_assistant.metrics import Array, rank_metrics
 from nas_assistant.predictors import Predictor
 from nas_assistant.training import STATISTICS, GraphSet, Progress, load_graphs
@@ -100,7 +101,13 @@ def evaluate(
         raise UserError(
             f"{family}: {len(chosen)} unseen networks are too few to rank; at least 20 are needed"
         )
-    graphs = load_graphs(family, chosen, cache_dir=cache_dir, workers=workers, progress=progress)
+    load = partial(load_graphs, cache_dir=cache_dir, workers=workers, progress=progress)
+    graphs = load(family, chosen)
+    if source.distinct:  # many of its files have one graph, which their encodings do not tell
+        learned = _learned_networks(source, predictor, data_root).items()
+        known = {content for name, networks in learned for content in load(name, networks).contents}
+        new = [place for place, content in enumerate(graphs.contents) if content not in known]
+        graphs = graphs.subset(new)
     predictions = predictor.predict_arrays(graphs.graphs)
     place = {key: index for index, key in enumerate(graphs.keys)}
     results = []
@@ -137,15 +144,39 @@ def unseen_networks(
 ) -> list[Network[Any]]:
     """Networks that the predictor did not learn from, in a random order.
 
-    Some of a family that is among the training's ``interval_families`` did set the width of its intervals.
+    None is another encoding of one that it learned from or that its training held out. Some of a family that
+    is among the training's ``interval_families`` did set the width of its intervals.
+
+    Raises:
+        UserError: The labels are missing, or the checkpoint does not say what it learned from.
     """
+    source = get_family(family)
+    learned = _learned_networks(source, predictor, data_root)
+    known = {get_family(name).identity_of(one) for name, networks in learned.items() for one in networks}
+    order = predictor.metadata["config"]["sample_seed"] if family in learned else seed
+    networks = source.networks(data_root, limit=10**9, seed=order)
+    unseen = [one for one in networks if source.identity_of(one) not in known] if known else networks
+    return unseen[:limit]
+
+
+def _learned_networks(
+    family: BaseFamily[Any], predictor: Predictor, data_root: str | Path | None
+) -> dict[str, list[Network[Any]]]:
+    """The networks that a training took, by family, of those whose labels are in the same table."""
     config = predictor.metadata.get("config", {})
-    if family not in config.get("families", [config.get("family")]):
-        return get_family(family).networks(data_root, limit=limit or 10**9, seed=seed)
-    # The training takes the first networks of its own order; what follows them is unseen.
-    ordered = get_family(family).networks(data_root, limit=10**9, seed=config["sample_seed"])
-    rest = ordered[config["networks"] :]
-    return rest if limit is None else rest[:limit]
+    names = [name for name in config.get("families", [config.get("family")]) if name in list_families()]
+    same = [one for one in map(get_family, names) if one.table == family.table]
+    try:
+        # It takes the first of an order of its own.
+        return {
+            one.name: one.networks(data_root, limit=config["networks"], seed=config["sample_seed"])
+            for one in same
+        }
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"the checkpoint does not say which networks of {family.name} it learned from ({error}): "
+            "take one that `nas-assistant train` wrote"
+        ) from None
 
 
 def score_row(

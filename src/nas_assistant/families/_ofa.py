@@ -182,6 +182,10 @@ class OFAFamily(BaseFamily[Encoded]):
         """The three lists and the resolution, with commas between."""
         return str(encoding)
 
+    def identity(self, encoding: Encoded) -> str:
+        """The subnet's functional form."""
+        return encoding.functional_form()
+
     def graph(self, encoding: Encoded) -> ComputationalGraph:
         """The computational graph at the encoding's own resolution."""
         import torch

@@ -162,6 +162,10 @@ class Lemur(BaseFamily[LemurModel]):
             shown = text if len(text) <= 100 else text[:100] + "..."
             raise UserError(f"not a LEMUR model: {shown!r}; write the JSON that format() gives") from error
 
+    def identity(self, encoding: LemurModel) -> str:
+        """The source and the resolution, whatever the file was trained with and for how long."""
+        return f"{encoding.resolution}\n{encoding.source}"
+
     def format(self, encoding: LemurModel) -> str:
         """Settings and source text as JSON."""
         return json.dumps(asdict(encoding))

@@ -258,7 +258,7 @@ class _Sampler:
             return f"drawn by shuffled relevance ({share})"
         direction = get_operation(change.edit.operation).direction(change.edit)
         if abs(weight) < _NIL:
-            return "the layer's relevance is not known or nil"
+            return "no relevance speaks for or against it"
         told = "helps" if weight > 0 else "hurts"
         if direction * weight > 0:
             why = "more of it may help more" if direction > 0 else "less or other of it may help"

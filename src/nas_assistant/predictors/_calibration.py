@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nas_assistant.predictors._target import TARGET_RANGE
+
 Array = npt.NDArray[np.float64]
 
 COVERAGE = 0.9
@@ -73,13 +75,16 @@ class Calibration:
 def conformal_half_width(residuals: Sequence[Array], coverage: float = COVERAGE) -> float:
     """Half-width that covers a new residual with the given probability.
 
+    Without any residual nothing is known, and it is that of the whole scale. Of so few that none lies beyond
+    the probability, as fewer than nine for 90 %, it is the largest.
+
     Args:
         residuals: Prediction less truth on held-out networks, of one or more families that count alike.
         coverage: The probability.
     """
     kept = [np.abs(r) for r in residuals if len(r)]
     if not kept:
-        return 0.0
+        return TARGET_RANGE
     values = np.concatenate(kept)
     weights = np.concatenate([np.full(len(r), 1.0 / (len(kept) * (len(r) + 1.0))) for r in kept])
     order = np.argsort(values)

@@ -55,6 +55,14 @@ class GraphSet:
     def __len__(self) -> int:
         return len(self.graphs)
 
+    @property
+    def contents(self) -> list[tuple[bytes, ...]]:
+        """What an encoder sees of each graph; equal for networks that it cannot tell apart."""
+        return [
+            tuple(part.tobytes() for part in (graph.categories, graph.sizes, graph.edges))
+            for graph in self.graphs
+        ]
+
     def subset(self, indices: Sequence[int]) -> GraphSet:
         """The networks at ``indices``."""
         return GraphSet(
@@ -216,8 +224,7 @@ def _assemble(
 def _distinct(graphs: GraphSet) -> GraphSet:
     """Every graph once, under the first of its keys and with the mean of its accuracies."""
     places: dict[tuple[bytes, ...], list[int]] = {}
-    for place, graph in enumerate(graphs.graphs):
-        content = tuple(part.tobytes() for part in (graph.categories, graph.sizes, graph.edges))
+    for place, content in enumerate(graphs.contents):
         places.setdefault(content, []).append(place)
     means = np.asarray([graphs.accuracies[same].mean() for same in places.values()])
     identical = {graphs.keys[i]: graphs.keys[first] for first, *rest in places.values() for i in rest}

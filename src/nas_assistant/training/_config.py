@@ -22,8 +22,8 @@ class TrainingConfig:
     Attributes:
         families: Families whose labels are learned; each counts alike, however many networks it has.
         networks: Most networks of a family to use, those held out included.
-        held_out: Networks of a family that no step sees, at most a fifth of them; half calibrate the
-            intervals, half are tested on.
+        held_out: Networks of a family that no step sees, at most a fifth of them, less those with the graph
+            of another that is learned; half calibrate the intervals, half are tested on.
         seed: Of the split, the initial weights, the dropout and the order.
         sample_seed: Of the choice of the networks; runs that share it share their graphs.
         encoder_steps: Steps of the unsupervised training.

@@ -140,12 +140,18 @@ def fit_predictor(
 
 
 def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet, GraphSet]:
-    """Networks to learn from, to calibrate on and to test on, apart by the seed."""
+    """Networks to learn from, to calibrate on and to test on, apart by the seed.
+
+    Of those held out, the ones with the graph of a network that is learned are left out.
+    """
     order = list(range(len(graphs)))
     random.Random(config.seed).shuffle(order)
     held_out = min(config.held_out, len(graphs) // 5)
-    half = held_out // 2
-    return graphs.subset(order[held_out:]), graphs.subset(order[:half]), graphs.subset(order[half:held_out])
+    learned = graphs.subset(order[held_out:])
+    known, contents = set(learned.contents), graphs.contents
+    kept = [place for place in order[:held_out] if contents[place] not in known]
+    half = len(kept) // 2
+    return learned, graphs.subset(kept[:half]), graphs.subset(kept[half:])
 
 
 def fit_prior(learned: Sequence[GraphSet], config: TrainingConfig) -> StructurePrior:
