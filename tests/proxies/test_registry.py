@@ -44,6 +44,7 @@ def test_a_plug_in_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], r"no proxy named 'depth': choose from az_nas, epe_nas"),
         ([("depth", "nowhere_at_all:Depth")], "cannot be loaded"),
         ([("depth", f"{__name__}:plug_in")], "is not a BaseProxy"),
+        ([("deepness", f"{__name__}:Depth")], "calls itself 'depth': give"),
         ([("depth", "a:A"), ("depth", "b:B")], "several proxies are called 'depth'"),
         ([("snip", "a:A")], "several proxies are called 'snip'"),
     ],

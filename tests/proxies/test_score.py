@@ -14,6 +14,7 @@ from nas_assistant.proxies import (
     Fault,
     FaultKind,
     Score,
+    get_proxy,
     make_probe,
     score,
     score_probe,
@@ -47,6 +48,22 @@ def test_errors_are_typed(error: Exception, kind: FaultKind) -> None:
     (found,) = score_probe(make_probe(Modules(), *minibatch()), [Falls(error)])
     assert found.value is None and found.fault is not None and found.fault.kind is kind
     assert "\n" not in found.fault.message
+
+
+class Nothing(BaseProxy):
+    """Gives no number."""
+
+    name = "nothing"
+    title = "nothing"
+
+    def compute(self, probe: BaseProbe) -> float:
+        return None
+
+
+def test_a_proxy_without_a_number_does_not_end_the_others() -> None:
+    found = score_probe(make_probe(Modules(), *minibatch()), [Nothing(), get_proxy("params")])
+    assert found[0].fault is not None and found[0].fault.kind is FaultKind.FAILED
+    assert found[1].value is not None
 
 
 def kinds(model: nn.Module, *names: str, inputs: np.ndarray | None = None) -> list[FaultKind | None]:
@@ -140,6 +157,32 @@ def test_activations_in_place_do_not_change_a_score() -> None:
         assert one.fault is None or one.proxy == "az_nas"
         assert (other.fault, other.parts) == (one.fault, pytest.approx(one.parts))
         assert other.value == pytest.approx(one.value)
+
+
+def test_a_forward_that_writes_into_its_input_does_not_change_a_score() -> None:
+    names, batch = ["flops", "grad_norm", "jacov", "grasp", "zico"], minibatch()
+    together = score(Modules(scales=True), *batch, proxies=names)
+    for name, found in zip(names, together, strict=True):
+        (alone,) = score(Modules(scales=True), *batch, proxies=[name])
+        assert found.value is not None and (found.value, found.parts) == (alone.value, alone.parts)
+
+
+def test_numbers_of_any_kind_are_read() -> None:
+    inputs, labels = minibatch()
+    names = ["params", "snip", "jacov"]
+    expected = [one.value for one in score(Modules(), inputs, labels, proxies=names)]
+    turned = inputs[:, :, ::-1].copy()[:, :, ::-1]
+    asked = torch.from_numpy(inputs).requires_grad_()
+    for same in (inputs.astype(np.float64), turned, asked):
+        assert [one.value for one in score(Modules().double(), same, labels * 1.0, proxies=names)] == expected
+
+
+def test_without_a_trained_weight_there_is_nothing_to_score() -> None:
+    model = Modules()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    names = ("snip", "grad_norm", "grasp", "synflow", "zico")
+    assert set(kinds(model, *names)) == {FaultKind.UNSUPPORTED}
 
 
 def test_scores_come_in_the_order_asked_for() -> None:

@@ -80,10 +80,12 @@ class KerasProbe(BaseProbe):
 
     def weights(self) -> list[Array]:
         """The weights, in Keras's layout."""
+        self.check_weights(self._weights)
         return [np.asarray(w) for w in self._weights]
 
     def gradients(self) -> list[Array | None]:
         """From the shared pass."""
+        self.check_weights(self._weights)
         return self._loss_gradients[0]
 
     def saliencies(self) -> list[Saliency]:
@@ -114,6 +116,7 @@ class KerasProbe(BaseProbe):
 
     def part_gradients(self, parts: Sequence[slice]) -> list[list[Array | None]]:
         """A pass for each part."""
+        self.check_weights(self._weights)
         assert self._y is not None
 
         def read(x: Any, y: Any) -> Any:
@@ -125,6 +128,7 @@ class KerasProbe(BaseProbe):
 
     def hessian_gradients(self) -> list[Array | None]:
         """By differentiating half the squared norm of the gradient."""
+        self.check_weights(self._weights)
 
         def read(x: Any, y: Any) -> Any:
             with tf.GradientTape() as outer:
@@ -138,6 +142,7 @@ class KerasProbe(BaseProbe):
 
     def flows(self) -> list[Array]:
         """One sample of ones, in float64 where the model can be cloned, or else in its own precision."""
+        self.check_weights(self._weights)
         self.check_numbers(self._x.dtype)
         model = _in_float64(self._model)
         weights = _weights(model)

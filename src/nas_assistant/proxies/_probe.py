@@ -132,6 +132,15 @@ class BaseProbe(abc.ABC):
     def blocks(self) -> list[Block]:
         """The blocks in order, for weights of N(0, 2 / fan-in) and a Gaussian input."""
 
+    def check_weights(self, weights: Sequence[object]) -> None:
+        """Make sure that there are weights to score.
+
+        Raises:
+            ProxyError: All are frozen.
+        """
+        if not weights:
+            raise self.unsupported("no weight of two or more axes is trained")
+
     def check_classes(self, logits: Sequence[int]) -> None:
         """Make sure that the labels are classes of the network.
 

@@ -49,12 +49,13 @@ def get_proxy(name: str) -> BaseProxy:
         raise UserError(f"several proxies are called {name!r}: uninstall a plug-in of {packages}")
     if own:
         module = importlib.import_module(f"{_PACKAGE}.{name}")
-        (found,) = (
-            item
-            for item in vars(module).values()
-            if inspect.isclass(item) and issubclass(item, BaseProxy) and item.__module__ == module.__name__
-        )
-        return found()
+        classes = [
+            item for item in vars(module).values() if inspect.isclass(item) and issubclass(item, BaseProxy)
+        ]
+        for item in classes:
+            if item.__module__ == module.__name__ and getattr(item, "name", None) == name:
+                return item()
+        raise UserError(f"{module.__file__}: it needs a subclass of BaseProxy with name = {name!r}")
     if not points:
         raise UserError(f"no proxy named {name!r}: choose from {', '.join(list_proxies())}")
     return _loaded(points[0])
@@ -68,4 +69,7 @@ def _loaded(point: Any) -> BaseProxy:
         raise UserError(f"the proxy {point.name!r} ({point.value}) cannot be loaded: {error}") from error
     if not isinstance(proxy, BaseProxy):
         raise UserError(f"the proxy {point.name!r} ({point.value}) is not a BaseProxy")
+    if proxy.name != point.name:
+        message = f"calls itself {proxy.name!r}: give the entry point and the class one name"
+        raise UserError(f"the proxy {point.name!r} ({point.value}) {message}")
     return proxy

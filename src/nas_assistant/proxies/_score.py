@@ -13,7 +13,7 @@ import numpy as np
 
 from nas_assistant.errors import UserError
 from nas_assistant.proxies._base import BaseProxy, Fault, FaultKind, ProxyError, Score
-from nas_assistant.proxies._probe import BaseProbe
+from nas_assistant.proxies._probe import Array, BaseProbe
 from nas_assistant.proxies._registry import get_proxy, list_proxies
 
 _MAX_MESSAGE = 200
@@ -51,7 +51,8 @@ def score(
         A score a proxy, in the order asked for.
 
     Raises:
-        UserError: A proxy is unknown, the model is neither, or the shapes do not fit together.
+        UserError: A proxy is unknown, the model is neither, the labels are no class numbers, or the shapes do
+            not fit together.
     """
     wanted = [get_proxy(name) for name in (list_proxies() if proxies is None else proxies)]
     probe = make_probe(model, inputs, labels, seed=seed, input_shape=input_shape, tokens=tokens)
@@ -73,8 +74,8 @@ def make_probe(
     """What asks a network; see :func:`score` for the arguments and errors."""
     if inputs is None and input_shape is None:
         raise UserError("give a minibatch, or the shape of a sample")
-    values = None if inputs is None else np.asarray(inputs)
-    classes = None if labels is None else np.asarray(labels).reshape(-1)
+    values = None if inputs is None else _samples(inputs)
+    classes = None if labels is None else _classes(labels)
     if values is not None and classes is not None and len(values) != len(classes):
         raise UserError(f"{len(values)} samples, but {len(classes)} labels: give one a sample")
     if "torch" in sys.modules and isinstance(model, sys.modules["torch"].nn.Module):
@@ -86,6 +87,19 @@ def make_probe(
 
         return KerasProbe(model, values, classes, seed, input_shape, tokens)
     raise UserError(f"an object of type {type(model).__name__} is no nn.Module and no keras.Model")
+
+
+def _samples(inputs: Any) -> Array:
+    """A copy in the same layout; fractions in single precision, as the weights are."""
+    values = np.asarray(inputs.detach() if hasattr(inputs, "detach") else inputs).copy(order="K")
+    return values.astype(np.float32) if values.dtype.kind == "f" else values
+
+
+def _classes(labels: Any) -> Array:
+    values = np.asarray(labels).reshape(-1)
+    if values.dtype.kind not in "iub" and not (values.dtype.kind == "f" and (values == values.round()).all()):
+        raise UserError(f"labels such as {values[0]!r} are no class numbers: give a whole number a sample")
+    return values
 
 
 def score_probe(probe: BaseProbe, proxies: Sequence[BaseProxy]) -> list[Score]:
@@ -107,14 +121,13 @@ def _score(probe: BaseProbe, proxy: BaseProxy) -> Score:
     if fault is None:
         try:
             found = proxy.compute(probe)
-        except Exception as error:  # the network is the user's, and may fail in any way
-            fault = _fault(error)
-        else:
             if isinstance(found, Mapping):
                 parts = {name: float(part) for name, part in found.items() if math.isfinite(part)}
                 fault = Fault(FaultKind.RELATIVE, "compares networks with each other; see its parts")
             else:
                 value, fault = _checked(float(found))
+        except Exception as error:  # the network is the user's, and may fail in any way
+            fault = _fault(error)
     return Score(proxy.name, value, fault, parts, time.perf_counter() - start)
 
 

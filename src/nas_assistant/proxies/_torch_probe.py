@@ -46,7 +46,7 @@ class TorchProbe(BaseProbe):
     ) -> None:
         super().__init__(inputs, labels, seed)
         try:
-            self._module = copy.deepcopy(module)
+            self._module = copy.deepcopy(module).float()
         except Exception as error:
             raise UserError(f"{type(module).__name__} cannot be copied: {error}") from error
         shape = tuple(input_shape or ())
@@ -59,14 +59,15 @@ class TorchProbe(BaseProbe):
     @cached_property
     def graph(self) -> ComputationalGraph:
         """The computational graph, of two samples."""
-        return ComputationalGraph.from_torch(self._module, self._x[:2])
+        return ComputationalGraph.from_torch(self._module, _copied(self._x[:2]))
 
     def weights(self) -> list[Array]:
         """The weights, which share the module's memory."""
-        return [w.detach().numpy() for w in _weights(self._module)]
+        return [w.detach().numpy() for w in self._trained()]
 
     def gradients(self) -> list[Array | None]:
         """From the shared pass."""
+        self._trained()
         return self._loss_gradients[0]
 
     def saliencies(self) -> list[Saliency]:
@@ -90,13 +91,13 @@ class TorchProbe(BaseProbe):
         found = []
         for part in parts:
             loss = self._loss(self._run(self._x[part], Recorder()).logits, part)
-            found.append(_arrays(torch.autograd.grad(loss, _weights(self._module), allow_unused=True)))
+            found.append(_arrays(torch.autograd.grad(loss, self._trained(), allow_unused=True)))
         return found
 
     def hessian_gradients(self) -> list[Array | None]:
         """By differentiating half the squared norm of the gradient."""
         self._release()
-        weights = _weights(self._module)
+        weights = self._trained()
         loss = self._loss(self._run(self._x, Recorder()).logits)
         gradients = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
         product = torch.stack([(g.detach() * g).sum() for g in gradients if g is not None]).sum()
@@ -111,7 +112,7 @@ class TorchProbe(BaseProbe):
                 if tensor.is_floating_point():
                     tensor.abs_()
         x = torch.ones_like(self._x[:1], dtype=torch.float64)
-        weights = _weights(module)
+        weights = self._trained(module)
         logits = self._run(x, Recorder(normalise=False), module).logits
         gradients = torch.autograd.grad(logits.sum(), weights, allow_unused=True)
         return [(w * g).detach().numpy() for w, g in zip(weights, gradients, strict=True) if g is not None]
@@ -149,7 +150,7 @@ class TorchProbe(BaseProbe):
     @cached_property
     def _pass(self) -> tuple[torch.Tensor, Recording]:
         """The pass that most proxies share, with its autograd graph."""
-        x = self._x.detach().clone(memory_format=torch.preserve_format)
+        x = _copied(self._x)
         x.requires_grad_(x.is_floating_point())
         return x, self._run(x, Recorder(patterns=True, outputs=True))
 
@@ -171,19 +172,29 @@ class TorchProbe(BaseProbe):
         assert self._y is not None
         return F.cross_entropy(logits, self._y[part])
 
+    def _trained(self, module: torch.nn.Module | None = None) -> list[torch.nn.Parameter]:
+        """The weights, where a score needs some."""
+        found = _weights(module or self._module)
+        self.check_weights(found)
+        return found
+
     def _release(self) -> None:
         """Forget the shared pass, whose activations take memory that the next pass needs."""
         self.__dict__.pop("_pass", None)
 
     def _run(self, x: torch.Tensor, recorder: Recorder, module: torch.nn.Module | None = None) -> Recording:
-        with self._seeded():
-            return recorder.run(module or self._module, x)
+        with self._seeded():  # and on a copy: a forward may write into what it is given
+            return recorder.run(module or self._module, _copied(x))
 
     @contextlib.contextmanager
     def _seeded(self) -> Iterator[None]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             yield
+
+
+def _copied(x: torch.Tensor) -> torch.Tensor:
+    return x.clone(memory_format=torch.preserve_format)
 
 
 def _weights(module: torch.nn.Module) -> list[torch.nn.Parameter]:

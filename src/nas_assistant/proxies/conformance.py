@@ -32,7 +32,7 @@ _SHAPE = (3, 8, 8)
 class Modules(nn.Module):
     """A small residual network of modules."""
 
-    def __init__(self, softmax: bool = False, inplace: bool = False) -> None:
+    def __init__(self, softmax: bool = False, inplace: bool = False, scales: bool = False) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 6, 3, padding=1)
         self.norm = nn.BatchNorm2d(6)
@@ -40,10 +40,11 @@ class Modules(nn.Module):
         self.drop = nn.Dropout(0.5)
         self.conv = nn.Conv2d(6, 6, 3, padding=1)
         self.head = nn.Linear(6, CLASSES)
-        self.softmax = softmax
+        self.softmax, self.scales = softmax, scales
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits, or probabilities."""
+        x = x.sub_(0.5).div_(0.25) if self.scales else x
         x = self.act(self.norm(self.stem(x)))
         x = self.act(x + self.conv(self.drop(x)))
         out: torch.Tensor = self.head(x.mean(dim=(2, 3)))
@@ -111,6 +112,7 @@ class ProxyConformance:
         self.score(model, inputs, labels)
         assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
         assert not model.training and all(p.grad is None for p in model.parameters())
+        self.score(Modules(scales=True), inputs, labels)
         assert np.array_equal(inputs, kept[0]) and np.array_equal(labels, kept[1])
 
     def test_functions_count_as_modules_do(self) -> None:
