@@ -10,8 +10,8 @@ Array = npt.NDArray[np.float64]
 
 
 def spearman(scores: Array, accuracies: Array) -> float:
-    """Spearman's rank correlation; 0 when the scores are constant."""
-    return 0.0 if np.ptp(scores) == 0 else float(spearmanr(scores, accuracies).statistic)
+    """Spearman's rank correlation; 0 when either side is constant."""
+    return 0.0 if _constant(scores, accuracies) else float(spearmanr(scores, accuracies).statistic)
 
 
 def top_decile(accuracies: Array) -> npt.NDArray[np.bool_]:
@@ -22,28 +22,31 @@ def top_decile(accuracies: Array) -> npt.NDArray[np.bool_]:
 def spearman_top_decile(scores: Array, accuracies: Array) -> float:
     """Spearman's rank correlation among the networks of the true top decile; 0 when they cannot be ranked."""
     best = top_decile(accuracies)
-    if best.sum() < 2 or np.ptp(accuracies[best]) == 0:
-        return 0.0
-    return spearman(scores[best], accuracies[best])
+    return spearman(scores[best], accuracies[best]) if best.sum() > 1 else 0.0
 
 
 def kendall(scores: Array, accuracies: Array) -> float:
-    """Kendall's tau-b; 0 when the scores are constant."""
-    return 0.0 if np.ptp(scores) == 0 else float(kendalltau(scores, accuracies).statistic)
+    """Kendall's tau-b; 0 when either side is constant."""
+    return 0.0 if _constant(scores, accuracies) else float(kendalltau(scores, accuracies).statistic)
+
+
+def _constant(scores: Array, accuracies: Array) -> bool:
+    return bool(np.ptp(scores) == 0 or np.ptp(accuracies) == 0)
 
 
 def ndcg(scores: Array, accuracies: Array, top: int = 10, floor: float = 0.0) -> float:
     """Normalised discounted cumulative gain of the best ``top`` (Mishra 2023, section 3.2).
 
     Relevance runs linearly from 0 to 20 between the family's ``floor`` quantile (its minimum by default) and
-    its maximum, and is 0 below.
+    its maximum, and is 0 below. Where all are equally good, it is 0.
     """
     low, high = np.quantile(accuracies, floor), accuracies.max()
     relevance = 20.0 * np.clip((accuracies - low) / max(high - low, 1e-12), 0.0, 1.0)
     discounts = 1.0 / np.log2(np.arange(2, top + 2))
     chosen = relevance[np.argsort(-scores, kind="stable")[:top]]
     ideal = np.sort(relevance)[::-1][:top]
-    return float((chosen * discounts[: len(chosen)]).sum() / (ideal * discounts[: len(ideal)]).sum())
+    most = (ideal * discounts[: len(ideal)]).sum()
+    return float((chosen * discounts[: len(chosen)]).sum() / most) if most > 0 else 0.0
 
 
 def regret(scores: Array, accuracies: Array, top: int = 10) -> float:

@@ -36,6 +36,14 @@ def test_regret_and_constant_scores() -> None:
     assert spearman(np.zeros(3), accuracies) == 0.0
 
 
+def test_equal_accuracies_cannot_be_ranked() -> None:
+    scores, same = np.arange(12.0), np.full(12, 0.9)
+    assert rank_metrics(scores, same) == {
+        **dict.fromkeys(("srcc", "srcc_top_decile", "kendall", "ndcg10", "ndcg10_floor20", "regret10"), 0.0),
+        "mae": float(np.abs(scores - 0.9).mean()),
+    }
+
+
 def test_the_top_decile_is_ranked_apart() -> None:
     accuracies = np.linspace(0.0, 1.0, 101)
     scores = accuracies.copy()

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from nas_assistant.errors import UserError
-from nas_assistant.evidence import PREDICTOR, Pool, Stacker, aggregate_ranks, normal_scores
+from nas_assistant.evidence import PREDICTOR, Pool, Stacker, aggregate_ranks, load_stacker, normal_scores
 
 
 def _pool(seed: int, count: int = 200, *, comparable: bool = True, noise: float = 0.6) -> Pool:
@@ -79,6 +79,24 @@ def test_one_network_is_what_the_predictor_says() -> None:
 def test_missing_evidence_is_named() -> None:
     with pytest.raises(UserError, match="naswot"):
         Stacker({"naswot": 1.0}, 0.5).score(Pool({PREDICTOR: np.asarray([0.9, 0.8])}))
+
+
+@pytest.mark.parametrize(
+    ("pools", "message"),
+    [([], "learned from one pool"), ([Pool({"naswot": np.arange(9.0)})], "one has none")],
+)
+def test_nothing_to_learn_from_is_told(pools: list[Pool], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Stacker.fit(pools, ["naswot"])
+
+
+def test_without_comparable_pools_nothing_is_known_of_an_accuracy() -> None:
+    stacker = Stacker.fit([_pool(seed, comparable=False) for seed in range(2)], [PREDICTOR])
+    assert all(one.interval[0] == 0.0 and one.interval[1] > 0.999 for one in stacker.predict(_pool(3)))
+    with pytest.raises(UserError, match="needs the evidence 'predictor'"):
+        Stacker({"naswot": 1.0}, 0.1).predict(Pool({"naswot": np.arange(9.0)}))
+    with pytest.raises(UserError, match="no stacker for 'predictor'"):
+        load_stacker("predictor")
 
 
 def test_as_json() -> None:

@@ -126,6 +126,29 @@ def test_a_prior_of_other_statistics_is_refused(predictor: Predictor, tmp_path: 
         Predictor.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("variance", 0.0), ("variance", math.nan), ("calibration", None), ("encoder", {"heads": 5})],
+)
+def test_parts_that_do_not_go_together_are_refused(
+    predictor: Predictor, tmp_path: Path, name: str, value: Any
+) -> None:
+    predictor.save(tmp_path)
+    data = json.loads((tmp_path / "model.json").read_text())
+    data[name] = {**data[name], **value} if isinstance(value, dict) else value
+    (tmp_path / "model.json").write_text(json.dumps(data))
+    with pytest.raises(UserError, match="does not fit this version"):
+        Predictor.load(tmp_path)
+
+
+def test_a_checkpoint_in_the_current_folder(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor.save(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert Predictor.load(".").metadata == Predictor.load(tmp_path).metadata
+
+
 @pytest.mark.parametrize("name", ["all", "nb101"])
 def test_no_slope_of_a_shipped_prior_has_the_other_sign(name: str) -> None:
     slopes = Predictor.load(name).prior.slopes

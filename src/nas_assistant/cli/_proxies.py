@@ -22,7 +22,9 @@ def proxies(
         list[str] | None, typer.Option(help="A proxy to compute; may be given several times. All by default.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Samples of the minibatch.")] = 64,
-    seed: Annotated[int, typer.Option(help="Of the weights, the samples and everything else random.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Of weights, samples and everything else random.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Score MODEL.py with zero-cost proxies: one minibatch of your data, no training."""

@@ -163,7 +163,7 @@ def _learned_networks(
     family: BaseFamily[Any], predictor: Predictor, data_root: str | Path | None
 ) -> dict[str, list[Network[Any]]]:
     """The networks that a training took, by family, of those whose labels are in the same table."""
-    config = predictor.metadata.get("config", {})
+    config = predictor.metadata.get("config") or {}
     names = [name for name in config.get("families", [config.get("family")]) if name in list_families()]
     same = [one for one in map(get_family, names) if one.table == family.table]
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+from nas_assistant.errors import UserError
 from nas_assistant.evidence._stacker import PREDICTOR, Stacker
 
 PROXIES = "proxies"
@@ -20,6 +21,11 @@ def load_stacker(kind: str) -> Stacker:
 
     Args:
         kind: ``proxies`` or ``both``.
+
+    Raises:
+        UserError: It is neither.
     """
+    if kind not in (PROXIES, BOTH):
+        raise UserError(f"no stacker for {kind!r}: choose {PROXIES!r} or {BOTH!r}")
     text = resources.files("nas_assistant.evidence").joinpath(FILE).read_text("utf-8")
     return Stacker.from_json(json.loads(text)[kind])

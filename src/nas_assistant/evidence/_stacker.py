@@ -78,11 +78,17 @@ class Stacker:
         """Learn weights from all pools, and calibrate on each with weights that were learned from the others.
 
         Args:
-            pools: With their accuracies; two or more of them comparable, or the interval is that of the fit.
-            names: Kinds of evidence; :data:`PREDICTOR` must be one.
+            pools: With their accuracies, and with predictions where they are comparable. Of a single pool the
+                interval is that of the fit; where none is comparable, it is the whole scale.
+            names: Kinds of evidence.
+
+        Raises:
+            UserError: There is no pool, or accuracies or evidence are missing.
         """
         from nas_assistant.predictors import conformal_half_width
 
+        if not pools:
+            raise UserError("a stacker is learned from one pool of networks or more")
         whole = cls(_weights(pools, names), 0.0)
         residuals = []
         for left_out in pools:
@@ -97,7 +103,13 @@ class Stacker:
         return np.asarray(pool.scores(names) @ np.asarray([self.weights[name] for name in names]))
 
     def targets(self, pool: Pool) -> Array:
-        """Scores with mean and spread of the predictions, on the scale of ``to_target``, ``(networks,)``."""
+        """Scores with mean and spread of the predictions, on the scale of ``to_target``, ``(networks,)``.
+
+        Raises:
+            UserError: There are no predictions.
+        """
+        if PREDICTOR not in pool.evidence:
+            raise UserError(f"a stacked accuracy needs the evidence {PREDICTOR!r}, which is not there")
         predicted = _to_target(pool.evidence[PREDICTOR])
         score = self.score(pool)
         spread = score.std()
@@ -106,8 +118,7 @@ class Stacker:
 
     def residuals(self, pool: Pool) -> Array:
         """Stacked less measured, on the scale of ``to_target``, ``(networks,)``."""
-        assert pool.accuracies is not None
-        return np.asarray(self.targets(pool) - _to_target(pool.accuracies))
+        return np.asarray(self.targets(pool) - _to_target(_measured(pool)))
 
     def predict(self, pool: Pool) -> list[Stacked]:
         """One score and interval a network, in order."""
@@ -141,15 +152,21 @@ def _to_target(accuracies: Array) -> Array:
     return np.asarray(to_target(torch.from_numpy(np.asarray(accuracies, dtype=np.float64))).numpy())
 
 
+def _measured(pool: Pool) -> Array:
+    if pool.accuracies is None:
+        raise UserError("a stacker is learned from pools with accuracies: one has none")
+    return pool.accuracies
+
+
 def _weights(pools: Sequence[Pool], names: Sequence[str]) -> dict[str, float]:
     from scipy.optimize import nnls  # a slow import that only fitting needs
 
     rows, wanted = [], []
     for pool in pools:
-        assert pool.accuracies is not None
-        share = 1.0 / np.sqrt(len(pool.accuracies) * len(pools))
+        accuracies = _measured(pool)
+        share = 1.0 / np.sqrt(len(accuracies) * len(pools))
         rows.append(pool.scores(names) * share)
-        wanted.append(normal_scores(pool.accuracies) * share)
+        wanted.append(normal_scores(accuracies) * share)
     penalty = np.sqrt(_PENALTY) * np.eye(len(names))
     found, _ = nnls(np.vstack([*rows, penalty]), np.concatenate([*wanted, np.zeros(len(names))]))
     return dict(zip(names, found.tolist(), strict=True))

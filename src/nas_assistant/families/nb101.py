@@ -193,7 +193,7 @@ class NB101Network(nn.Module):
 
 
 class NB101(BaseFamily[Cell]):
-    """423,624 cells, trained four times as long each time: 4, 12, 36 and 108 epochs."""
+    """423,624 cells, each trained for 4, 12, 36 and 108 epochs."""
 
     name = "nb101"
     title = "NAS-Bench-101"

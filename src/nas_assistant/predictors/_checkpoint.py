@@ -62,9 +62,9 @@ def find_checkpoint(given: str | Path | None) -> Path:
         UserError: No such folder.
     """
     name = str(given or DEFAULT)
-    if (_SHIPPED / name).is_dir():
+    shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
+    if name in shipped:
         return _SHIPPED / name
     if given is not None and Path(given).exists():
         return Path(given) if Path(given).is_dir() else Path(given).parent
-    shipped = sorted(path.name for path in _SHIPPED.iterdir() if path.is_dir()) if _SHIPPED.is_dir() else []
     raise UserError(f"{name}: no such checkpoint; shipped with the package: {', '.join(shipped) or 'none'}")

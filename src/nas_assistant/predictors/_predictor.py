@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_assistant.encoders import EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
+from nas_assistant.encoders import CATEGORIES, SIZES, EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors._adapter import Adapter
@@ -23,6 +24,17 @@ from nas_assistant.predictors._prediction import Prediction
 from nas_assistant.predictors._structure_prior import StructurePrior
 from nas_assistant.predictors._target import from_target, to_target
 from nas_assistant.predictors._vocabulary import Vocabulary, familiar_share
+
+_DAMAGE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+_TRIAL = GraphArrays(
+    categories=np.zeros((2, len(CATEGORIES)), dtype=np.uint8),
+    sizes=np.zeros((2, len(SIZES)), dtype=np.float32),
+    edges=np.asarray([[0], [1]], dtype=np.int32),
+    spectrum=np.zeros(21, dtype=np.float32),
+    size=np.zeros(3),
+)
+"""Two nodes for a checkpoint to predict, which shows whether its parts go together."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +85,16 @@ class Predictor:
             calibration = Calibration.from_json(metadata["calibration"])
             own = metadata.get("adapter")
             adapter = Adapter.from_parts(own, _part(tensors, "adapter.")) if own else None
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            predictor = cls(
+                encoder.eval(), mixture, experts.eval(), prior, vocabulary, calibration, metadata, adapter
+            )
+            (tried,) = predictor.predict_arrays([_TRIAL])
+            if not all(map(math.isfinite, (tried.accuracy, *tried.interval, tried.familiarity))):
+                raise ValueError("what it predicts is not a number")
+        except _DAMAGE as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{folder}: the checkpoint does not fit this version ({reason})") from error
-        return cls(encoder.eval(), mixture, experts.eval(), prior, vocabulary, calibration, metadata, adapter)
+        return predictor
 
     def save(self, folder: str | Path) -> None:
         """Write a checkpoint folder that :meth:`load` reads."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from nas_assistant._files import replacing
 from nas_assistant.encoders import GraphArrays
-from nas_assistant.errors import ModelError
+from nas_assistant.errors import ModelError, UserError
 from nas_assistant.families import Network, get_family
 
 FORMAT = 2
@@ -99,7 +100,7 @@ def load_graphs(
         family: Name of the family.
         networks: The networks.
         cache_dir: Folder of the cache.
-        workers: Processes; as many as there are cores by default.
+        workers: Processes; as many as there are cores by default. One reads in this process.
         progress: Called with the networks done and their total.
         extract: False leaves out the networks whose graphs are not in the cache.
     """
@@ -117,22 +118,12 @@ def load_graphs(
     done = sum(len(shards[index]) for index in contents)
     if progress is not None:
         progress(done, len(networks))
-    if missing:
-        with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-            jobs = {
-                pool.submit(_extract, family, [n.encoding for n in shards[index]], paths[index]): index
-                for index in missing
-            }
-            try:
-                for job in as_completed(jobs):
-                    job.result()
-                    done += len(shards[jobs[job]])
-                    if progress is not None:
-                        progress(done, len(networks))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-        contents.update((index, load_file(paths[index])) for index in missing)
+    work = {index: (family, [n.encoding for n in shards[index]], paths[index]) for index in missing}
+    for index in _extract_all(work, workers or os.cpu_count() or 1):
+        contents[index] = load_file(paths[index])
+        done += len(shards[index])
+        if progress is not None:
+            progress(done, len(networks))
     graphs = _assemble(family, [(shards[index], contents[index]) for index in sorted(contents)])
     return _distinct(graphs) if get_family(family).distinct else graphs
 
@@ -150,11 +141,39 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]] | None:
         return None
 
 
-def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
-    """Read and store the graphs of one shard; runs in a worker process."""
+def _extract_all(work: Mapping[int, tuple[str, Sequence[Any], Path]], workers: int) -> Iterator[int]:
+    """Read and store shards; gives the number of each that is done.
+
+    Raises:
+        UserError: A worker process ended.
+    """
+    if workers == 1 or not work:  # here, where families are known that only this process registered
+        for index, arguments in work.items():
+            _extract(*arguments)
+            yield index
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_thread) as pool:
+        jobs = {pool.submit(_extract, *arguments): index for index, arguments in work.items()}
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                yield jobs[job]
+        except BrokenProcessPool as error:
+            remedy = "take one worker, and in a script begin under if __name__ == '__main__'"
+            raise UserError(f"a process that reads graphs ended before it was done: {remedy}") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _use_one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def _extract(family_name: str, encodings: Sequence[Any], path: Path) -> None:
+    """Read and store the graphs of one shard."""
     family = get_family(family_name)
     arrays: list[GraphArrays] = []
     skipped: dict[int, str] = {}
