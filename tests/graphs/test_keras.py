@@ -371,3 +371,18 @@ def test_a_reduction_over_the_channels_is_no_pool(channels):
     graph = read_keras(keras.Model(inputs, ops.concatenate(both, axis=-1)))
     assert [node.op.value for node in graph.nodes] == ["input", "mean", "other", "concat", "output"]
     assert [node.output_shape for node in graph.nodes[1:4]] == [(1, 8, 8), (1, 8, 8), (2, 8, 8)]
+
+
+class Left(layers.Layer):
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=(shape[-1],), name="gamma")
+
+    def call(self, x):
+        return self.gamma * x
+
+
+def test_a_variable_on_the_left_is_traced_as_on_the_right():
+    inputs = keras.Input((8, 8, 3))
+    graph = read_keras(keras.Model(inputs, Left()(layers.Conv2D(4, 3)(inputs))))
+    assert [node.op for node in graph] == ["input", "conv", "mul", "output"]
+    assert graph.nodes[2].call is not None and graph.warnings == ()

@@ -209,3 +209,18 @@ def test_a_module_that_cannot_be_exported_is_one_line(tmp_path):
         write_onnx(Bad(), torch.zeros(1, 3), tmp_path / "m.onnx")
     assert "\n" not in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_buffer_that_is_called_like_a_node(tmp_path):
+    class Normalised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(1, 3, 1, 1))
+            self.conv = nn.Conv2d(3, 8, 3)
+
+        def forward(self, x):
+            return self.conv(x - self.mean).mean((2, 3))
+
+    write_onnx(Normalised(), torch.zeros(IMAGE), tmp_path / "model.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
+    assert read_onnx(str(tmp_path / "model.onnx")).parameters == 227  # with the buffer

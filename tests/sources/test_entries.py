@@ -45,6 +45,11 @@ def chosen(source: str, entry: str | None = None) -> str:
         (TORCH + BLOCK + NET + "model = Net()\n", ["model"]),
         (TORCH + BLOCK + NET + "model = Net().to('cpu').eval()\n", ["model"]),
         (
+            TORCH + "class A(nn.Module):\n  def __init__(self, width): ...\n  @classmethod\n"
+            "  def small(cls): return cls(3)\nmodel = A.small()\n",
+            ["model"],
+        ),
+        (
             TORCH + BLOCK + NET + "model = Net()\nmodel = nn.DataParallel(model)\nmodel = model.to(0)\n",
             ["model"],
         ),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas_assistant.errors import ModelError
-from nas_assistant.sources import Limits, Sandbox, inspect_model
+from nas_assistant.sources import Limits, Sandbox, inspect_model, read_samples
 
 pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
@@ -175,3 +175,99 @@ def test_tokens_are_not_padding(vocabulary: int, token: int) -> None:
 def test_a_sandbox_of_the_other_framework_is_left_alone(write: Callable[..., Path], keras: Sandbox) -> None:
     torch_file = write("from torch import nn\nmodel = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())\n")
     assert inspect_model(torch_file, sandbox=keras).framework == "torch"
+
+
+BUILT = """\
+import keras
+from keras import layers
+
+
+class Block(layers.Layer):
+    def build(self, shape):
+        self.conv = layers.Conv2D(4, 3)
+
+    def call(self, x):
+        return self.conv(x)
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.block = Block()
+
+    def call(self, x):
+        return self.block(x)
+"""
+
+TEXT = """\
+import keras
+from keras import layers, ops
+
+
+class Tokens(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.words = layers.Embedding(50, 8)
+        self.places = layers.Embedding(128, 8)
+
+    def call(self, x):
+        return self.words(x) + self.places(ops.arange(ops.shape(x)[-1]))
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.tokens = Tokens()
+        self.head = layers.Dense(4)
+
+    def call(self, x):
+        return self.head(ops.mean(self.tokens(x), axis=1))
+"""
+
+ARRAYS = """\
+import numpy as np
+
+images, labels = np.zeros((6, 12, 14, 3), "uint8"), np.zeros(6)
+
+
+def batches():
+    yield images, labels
+"""
+
+
+def test_layers_that_build_makes_know_their_line(write: Callable[..., Path], keras: Sandbox) -> None:
+    conv = inspect_model(write(BUILT), entry="Net", sandbox=keras).graph.weighted_nodes[0]
+    assert conv.created is not None and conv.created.line == 7
+
+
+def test_an_embedding_in_a_layer_of_the_user_s_reads_tokens(
+    write: Callable[..., Path], keras: Sandbox
+) -> None:
+    assert inspect_model(write(TEXT), entry="Net", sandbox=keras).input_shape == (16,)
+
+
+@pytest.mark.parametrize("name", ["images", "batches"])
+def test_arrays_with_channels_last(write: Callable[..., Path], keras: Sandbox, name: str) -> None:
+    data = write(ARRAYS, "data.py")
+    inspection = inspect_model(write(SUBCLASS), data=f"{data}:{name}", sandbox=keras)
+    assert inspection.input_shape == (3, 12, 14)
+
+
+def test_batches_by_number(write: Callable[..., Path], keras: Sandbox) -> None:
+    text = """\
+import keras
+import numpy as np
+
+
+class Data(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return np.full((4, 8, 8, 3), index / 10), np.full((4, 1), index)
+"""
+    samples = read_samples(f"{write(text, 'data.py')}:Data", count=20, sandbox=keras)
+    assert (
+        samples.images.shape == (12, 3, 8, 8)
+        and sorted(samples.labels.tolist()) == [0] * 4 + [1] * 4 + [2] * 4
+    )

@@ -150,6 +150,9 @@ class GraphBuilder:
         ordered = _renumber(_prune(nodes))
         self._warn_of_unknown(ordered)
         used = sum(node.parameters for node in ordered)
+        if total_parameters is not None and used > total_parameters:
+            what = f"{used - total_parameters:,} parameters are of layers that the model does not know of"
+            self.warn(f"{what}, such as those in a plain list: a training would leave them as they are")
         return ComputationalGraph(
             nodes=ordered,
             name=self._name,
@@ -187,8 +190,9 @@ def _canonical_pools(nodes: dict[int, Node]) -> dict[int, Node]:
             if len(shape) == 3 and node.kernel == shape[1:] and is_per_channel(node.output_shape, shape[0]):
                 result[node.id] = node.replace(output_shape=(channels,))
             continue
-        # The channels of a map that was permuted are its last axis.
-        whole_map = len(shape) == 3 and any(is_per_channel(node.output_shape, shape[i]) for i in (0, 2))
+        # The channels of a map that was permuted are its last axis, which a map of one pixel has not.
+        axes = (0, 2) if shape[2:] != (1,) else (0,)
+        whole_map = len(shape) == 3 and any(is_per_channel(node.output_shape, shape[i]) for i in axes)
         if node.op is Operation.AVG_POOL:
             whole_map = whole_map and node.kernel == shape[1:] and node.padding in (None, (0, 0, 0, 0))
         if node.op is Operation.GLOBAL_AVG_POOL or whole_map:

@@ -119,9 +119,9 @@ def _model_order(model: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _dtype(keras: Any, model: Any) -> str:
-    layers = getattr(model, "layers", [])
-    tokens = bool(layers) and isinstance(layers[0], keras.layers.Embedding)
-    return "int32" if tokens else str(keras.config.floatx())
+    from nas_assistant.graphs.keras_layers import reads_tokens
+
+    return "int32" if reads_tokens(model) else str(keras.config.floatx())
 
 
 def _tensor(keras: Any, shape: tuple[int, ...], dtype: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -19,6 +19,8 @@ from nas_assistant.graphs._locations import caller_location, created_at
 from nas_assistant.graphs._node import Location
 from nas_assistant.graphs._operations import Operation
 from nas_assistant.graphs.keras_layers import Step, weights_of
+
+_OPERATORS = ("__add__", "__sub__", "__mul__", "__truediv__", "__pow__", "__matmul__")
 
 
 def trace_keras(model: Any, inputs: Any) -> ComputationalGraph:
@@ -69,13 +71,18 @@ class _Tracer:
                 tracer._read.append(variable)
             return value.fget(variable)
 
+        operators = {name: getattr(Variable, name) for name in _OPERATORS}
         layer_class.symbolic_call, operation_class.symbolic_call = call_layer, call_operation
         Variable.value = property(read)
+        for name, operator in operators.items():
+            setattr(Variable, name, _left_to_symbolic(operator))
         try:
             yield
         finally:
             layer_class.symbolic_call, operation_class.symbolic_call = layer_call, operation_call
             Variable.value = value
+            for name, operator in operators.items():
+                setattr(Variable, name, operator)
 
     def walk(self, model: Any, inputs: Any, *, sequential: bool = False) -> Any:
         """Run a functional model's operations.
@@ -220,3 +227,12 @@ def _unchanged(model: Any) -> Iterator[None]:
     finally:
         for part, inbound, outbound in kept:
             part._inbound_nodes, part._outbound_nodes = inbound, outbound
+
+
+def _left_to_symbolic(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A variable's operator that leaves ``self.gamma * x`` to a symbolic ``x``, which TensorFlow refuses."""
+
+    def left(variable: Any, other: Any) -> Any:
+        return NotImplemented if isinstance(other, KerasTensor) else operator(variable, other)
+
+    return left

@@ -31,7 +31,7 @@ _SHAPES = ("Shape", "Size")
 _TRACE, _SCOPES, _CLASSES = (f"pkg.torch.onnx.{n}" for n in ("stack_trace", "name_scopes", "class_hierarchy"))
 
 
-def read_onnx(path: Path) -> ComputationalGraph:
+def read_onnx(path: str | Path) -> ComputationalGraph:
     """Read an ONNX file.
 
     Initialisers are the parameters; their values are not read, so weights in external files are never
@@ -49,6 +49,7 @@ def read_onnx(path: Path) -> ComputationalGraph:
         import onnx
     except ImportError as error:
         raise MissingExtraError("onnx", "onnx", "Reading an ONNX file") from error
+    path = Path(path)
     model = _load(onnx, path)
     batch = _close_shapes(model.graph, path)
     try:

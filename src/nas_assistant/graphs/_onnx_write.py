@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import warnings
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ def write_onnx(module: Any, example_input: Any, path: str | Path) -> None:
     try:
         with _quietly():
             program: Any = torch.onnx.export(module, inputs, dynamo=True, optimize=False, verbose=False)
+            # What the optimiser would do, too: a buffer may be called as a node's output is.
+            importlib.import_module("onnx_ir.passes.common").NameFixPass()(program.model)
     except Exception as error:
         cause = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"{type(module).__name__} cannot be exported to ONNX: {cause.strip()}") from error

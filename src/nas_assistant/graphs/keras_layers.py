@@ -43,6 +43,13 @@ class Step:
 Handler = Callable[[Any, Sequence[Shape], Shape], list[Step]]
 _HANDLERS: dict[str, Handler] = {}
 
+_L = keras.layers
+_FIRST = (
+    *(_L.Embedding, _L.Dense, _L.EinsumDense, _L.RNN, _L.Conv1D, _L.Conv2D, _L.Conv3D),
+    *(_L.SeparableConv1D, _L.SeparableConv2D, _L.DepthwiseConv1D, _L.DepthwiseConv2D),
+)
+"""Layers of which the first tells whether a model begins with numbers or with tokens."""
+
 
 def _handles(names: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
@@ -77,6 +84,13 @@ def weights_of(model: Any) -> list[Any]:
         return list(model.trainable_variables)
     noted = {id(v) for layer in model._flatten_layers() for v in layer._trainable_variables}
     return [v for v in model.variables if id(v) in noted]
+
+
+def reads_tokens(model: Any) -> bool:
+    """Whether a model that declares no input begins with an embedding, its first layer with weights."""
+    layers = model._flatten_layers() if isinstance(model, keras.layers.Layer) else []
+    first = next((layer for layer in layers if isinstance(layer, _FIRST)), None)
+    return isinstance(first, keras.layers.Embedding)
 
 
 def reads_channels_last(model: Any) -> bool:

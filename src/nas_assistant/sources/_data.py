@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nas_assistant.errors import FailureKind
-from nas_assistant.sources._example import Example, shape_text
+from nas_assistant.sources._example import Example, looks_channels_last, shape_text
 from nas_assistant.sources._load import JobFailure, describe, load_module
 from nas_assistant.sources._names import Names
 from nas_assistant.sources._source import syntax_tree
@@ -204,6 +204,7 @@ def _first_batch(value: Any, path: Path, name: str) -> Example:
         value.timeout = 0
     elif torch is not None and isinstance(value, torch.utils.data.Dataset):
         value = torch.utils.data.DataLoader(value, batch_size=SAMPLES)
+    of_torch = torch is not None and isinstance(value, (torch.utils.data.DataLoader, torch.Tensor))
     channels_last = tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
     try:
         batch = value if hasattr(value, "shape") else next(iter(value))
@@ -221,4 +222,4 @@ def _first_batch(value: Any, path: Path, name: str) -> Example:
         array = array.astype(np.float32)
     elif array.dtype.kind in "ub" or array.dtype.itemsize < 8:
         array = array.astype(np.float32 if array.ndim == 4 else np.int64)
-    return Example(array, channels_last)
+    return Example(array, channels_last or (not of_torch and looks_channels_last(array.shape)))

@@ -245,10 +245,24 @@ class _Module:
                 continue
             if isinstance(function, ast.Name) and function.id in self.functions:
                 return self.functions[function.id]
+            if framework := self._classmethod_framework(function):
+                return framework
             dotted = ast.unparse(function)
             if dotted in self.foreign and self.foreign[dotted][0] != "instance":
                 return self.foreign[dotted][1]
             return self._class_framework(function, self.classes)
+        return None
+
+    def _classmethod_framework(self, function: ast.expr) -> str | None:
+        """The framework of the model that a class method such as ``Net.from_name`` gives, or None."""
+        if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+            return None
+        for node in self._family(function.value.id) if function.value.id in self.classes else ():
+            for part in node.body:
+                if isinstance(part, ast.FunctionDef) and part.name == function.attr:
+                    made = [n.func for n in ast.walk(part) if isinstance(n, ast.Call)]
+                    gives = any(isinstance(maker, ast.Name) and maker.id == "cls" for maker in made)
+                    return self.classes[function.value.id] if gives else None
         return None
 
     def _model_instances(self) -> dict[str, str]:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+IMAGE_CHANNELS = (1, 3, 4)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """The first samples of a data set.
@@ -36,6 +39,11 @@ class Example:
         if not self.channels_last and self.values.ndim == 4:
             return np.ascontiguousarray(self.values.transpose(0, 2, 3, 1))
         return self.values
+
+
+def looks_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether a batch of images, in arrays that do not say so, has its channels last."""
+    return len(shape) == 4 and shape[1] not in IMAGE_CHANNELS and shape[3] in IMAGE_CHANNELS
 
 
 def to_channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:

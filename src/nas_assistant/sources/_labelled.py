@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from nas_assistant.errors import FailureKind
 from nas_assistant.sources._data import decode, example_shape, labelled_images, with_files, with_object
-from nas_assistant.sources._example import shape_text
+from nas_assistant.sources._example import IMAGE_CHANNELS, looks_channels_last, shape_text
 from nas_assistant.sources._load import JobFailure
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-_CHANNELS = (1, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +117,9 @@ def read_labelled(
         value = value.dataset if _numbered(value.dataset) else value
     elif torch is not None and isinstance(value, torch.utils.data.Dataset) and not _numbered(value):
         value = torch.utils.data.DataLoader(value, batch_size=count)
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(value, keras.utils.PyDataset):  # numbers its batches, and has no end
+        value = map(value.__getitem__, range(len(value)))
     if _numbered(value):
         chosen = rng.permutation(len(value))[:count]
         items = [_pair(value[int(index)], place) for index in chosen]
@@ -188,7 +190,7 @@ def _channels_first(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values.astype(np.int64)  # tokens, as the example has them
     scale = 255.0 if values.dtype == np.uint8 else 1.0
     values = values.astype(np.float32) / np.float32(scale)
-    if values.ndim == 4 and values.shape[1] not in _CHANNELS and values.shape[3] in _CHANNELS:
+    if looks_channels_last(values.shape):
         values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
     return values
 
@@ -213,7 +215,7 @@ def samples_answer(job: dict[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     found = load_labelled(job["data"], job["count"], job["seed"], notes)
     shape = found.values.shape
-    if len(shape) != 4 or shape[1] not in _CHANNELS or not np.isfinite(found.values).all():
+    if len(shape) != 4 or shape[1] not in IMAGE_CHANNELS or not np.isfinite(found.values).all():
         message = f"{Path(job['path']).name}: its samples are no images, but of shape {shape_text(shape[1:])}"
         raise JobFailure(FailureKind.SHAPE, message)
     values, longest = found.values, max(shape[2:])

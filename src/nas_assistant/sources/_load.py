@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -158,7 +159,7 @@ def make_object(module: types.ModuleType, entry: str) -> Any:
     except AttributeError:
         message = f"{path.name} defines no {call.name!r} when it is run"
         raise JobFailure(FailureKind.IMPORT, message) from None
-    if not call.called and not isinstance(value, (type, types.FunctionType)):
+    if not call.called and not isinstance(value, (type, types.FunctionType, functools.partial)):
         return value
     try:
         return value(*call.arguments, **call.keywords)

@@ -97,7 +97,8 @@ def _python_paths() -> tuple[set[Path], set[Path]]:
 
 def _limit_resources(limits: Limits) -> str:
     address_space = _virtual_size() + limits.memory_bytes + 4 * GIB  # stacks and arenas are mapped, not used
-    # The wall-clock limit comes first; this one holds when nobody is left to enforce it.
+    # The wall-clock limit comes first; this one holds where many threads use it up sooner, or when nobody is
+    # left to enforce it. The soft limit tells that it was this, the hard one ends what does not listen.
     processor = int(limits.seconds * 2) + 5
     wanted = {
         "CORE": 0,
@@ -111,7 +112,8 @@ def _limit_resources(limits: Limits) -> str:
     failed = []
     for name, value in wanted.items():
         try:
-            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+            hard = value + 5 if name == "CPU" else value
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, hard))
         except (OSError, ValueError):
             failed.append(name)
     return f"active, without {', '.join(failed)}" if failed else "active"

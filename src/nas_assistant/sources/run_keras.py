@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from nas_assistant.errors import FailureKind, UserError
-from nas_assistant.graphs import read_keras
-from nas_assistant.graphs.keras_layers import reads_channels_last
-from nas_assistant.sources._example import Example, shape_text, to_channels_first
+from nas_assistant.graphs import read_keras, record_creation
+from nas_assistant.graphs.keras_layers import reads_channels_last, reads_tokens
+from nas_assistant.sources._example import IMAGE_CHANNELS, Example, shape_text, to_channels_first
 from nas_assistant.sources._inputs import check_one_input
 from nas_assistant.sources._load import JobFailure, forbidden, one_line, out_of_memory, user_line
 from nas_assistant.sources._score import score_model
@@ -21,7 +21,6 @@ from nas_assistant.sources._score import score_model
 BATCH = 2
 _DEFAULT = (32, 32, 3)
 _SIDE = 32
-_CHANNELS = (1, 3, 4)
 _ONE_INPUT = (
     "wrap it in a class whose call takes one, or in a keras.Model of keras.Input layers, which may have "
     "several, and name that with --entry"
@@ -48,7 +47,8 @@ def run(model: Any, job: dict[str, Any], example: Example | None, notes: list[st
     path = Path(job["path"])
     follow_format(model)
     check_one_input(model, model.call, path, _ONE_INPUT, given="training")
-    batch = _choose_batch(model, job, example, notes, path)
+    with record_creation():  # of layers that build() makes
+        batch = _choose_batch(model, job, example, notes, path)
     if job.get("train", True):
         _train_step(model, batch, path)
     shapes = [_outward(tuple(array.shape[1:])) for array in keras.tree.flatten(batch)]
@@ -77,7 +77,7 @@ def _choose_batch(
     if example is not None:
         return _forward(model, _values(example), path)
     if given:
-        return _forward(model, _filled(model, _in_model_order(given), _reads_tokens(model)), path)
+        return _forward(model, _filled(model, _in_model_order(given), reads_tokens(model)), path)
     return _try_likely(model, notes, path)
 
 
@@ -91,7 +91,7 @@ def _declared_batch(
 ) -> Any:
     """A batch for a model whose own Input layers say what it takes."""
     values = None if example is None else _values(example)
-    default = _in_model_order(given) if given else next(_likely_shapes(tokens=False))
+    default = _in_model_order(given) if given else next(_likely_shapes())
     hint = default if values is None else tuple(values.shape[1:])
     batches = []
     for tensor in declared:
@@ -119,8 +119,10 @@ def _values(example: Example) -> np.ndarray[Any, Any]:
 
 def _try_likely(model: Any, notes: list[str], path: Path) -> Any:
     first: JobFailure | None = None
-    tokens = _reads_tokens(model)
-    for shape in _likely_shapes(tokens):
+    likely = [(shape, False) for shape in _likely_shapes()]
+    if reads_tokens(model):
+        likely = [((16,), True), ((128,), True), *likely]
+    for shape, tokens in likely:
         try:
             batch = _forward(model, _filled(model, shape, tokens), path)
         except JobFailure as failure:
@@ -136,10 +138,7 @@ def _try_likely(model: Any, notes: list[str], path: Path) -> Any:
     raise first
 
 
-def _likely_shapes(tokens: bool) -> Iterator[tuple[int, ...]]:
-    if tokens:
-        yield from ((16,), (128,))
-        return
+def _likely_shapes() -> Iterator[tuple[int, ...]]:
     for shape in (_DEFAULT, (28, 28, 1), (224, 224, 3)):
         yield shape if is_channels_last() else (shape[2], *shape[:2])
     yield from ((784,), (64,), (16, 16))
@@ -205,16 +204,11 @@ def _declared(model: Any) -> list[Any]:
         return []
 
 
-def _reads_tokens(model: Any) -> bool:
-    layers = getattr(model, "layers", [])
-    return bool(layers) and isinstance(layers[0], keras.layers.Embedding)
-
-
 def _in_model_order(shape: tuple[int, ...]) -> tuple[int, ...]:
     """``C, H, W`` as ``H, W, C``; left alone when it is written so already."""
     if len(shape) not in (3, 4) or not is_channels_last():
         return shape
-    if shape[0] not in _CHANNELS and shape[-1] in _CHANNELS:
+    if shape[0] not in IMAGE_CHANNELS and shape[-1] in IMAGE_CHANNELS:
         return shape
     return (*shape[1:], shape[0])
 
