@@ -224,3 +224,28 @@ def test_a_buffer_that_is_called_like_a_node(tmp_path):
     write_onnx(Normalised(), torch.zeros(IMAGE), tmp_path / "model.onnx")
     onnx.checker.check_model(onnx.load(tmp_path / "model.onnx"))
     assert read_onnx(str(tmp_path / "model.onnx")).parameters == 227  # with the buffer
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_macs_of_a_recurrent_layer(tmp_path, kind):
+    class Read(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cells = kind(24, 48, num_layers=2, batch_first=True, bidirectional=True)
+
+        def forward(self, x):
+            return self.cells(x)[0]
+
+    module, inputs = Read(), torch.zeros(2, 20, 24)
+    write_onnx(module, inputs, tmp_path / "model.onnx")
+    assert read_onnx(tmp_path / "model.onnx").macs == read_torch(module, inputs).macs
+
+
+def test_a_part_of_a_sequence_is_no_operation_of_its_own(tmp_path):
+    class Halves(nn.Module):
+        def forward(self, x):
+            left, right = x.chunk(2, dim=1)
+            return left * right.sigmoid()
+
+    write_onnx(Halves(), torch.zeros(IMAGE[0], 8, 4, 4), tmp_path / "model.onnx")
+    assert read_onnx(tmp_path / "model.onnx").warnings == ()

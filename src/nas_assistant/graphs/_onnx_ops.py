@@ -219,12 +219,20 @@ def _pad(call: OnnxCall) -> Description:
 
 @_handles("LSTM GRU RNN")
 def _recurrent(call: OnnxCall) -> Description:
-    weights = [call.weights[position] for position in (1, 2) if position in call.weights]
-    steps = call.shape(0)[0] if call.shape(0) else 0
-    result: Description = {"op": Operation.RECURRENT, "macs": steps * sum(map(math.prod, weights))}
-    if weights:
-        result.update(weight_shape=weights[0][1:], bias=3 in call.weights)
-    return result
+    if 1 not in call.weights or "hidden_size" not in call.attributes:
+        return {"op": Operation.RECURRENT}
+    # The weights of an export are put together in the file, where shape inference may give up; their parts have
+    # the input's width last.
+    width, hidden = call.weights[1][-1], int(call.attributes["hidden_size"])
+    rows = {"LSTM": 4, "GRU": 3}.get(call.name, 1) * hidden
+    directions = 2 if call.attributes.get("direction") in ("bidirectional", b"bidirectional") else 1
+    steps = (call.output or call.shape(0) or (0,))[0]
+    return {
+        "op": Operation.RECURRENT,
+        "macs": steps * directions * rows * (width + hidden),
+        "weight_shape": (rows, width),
+        "bias": 3 in call.weights,
+    }
 
 
 @_handles("Gather Slice GatherND GatherElements")
@@ -273,7 +281,7 @@ _SIMPLE = {
     Operation.TRANSPOSE: "Transpose",
     Operation.SPLIT: "Split SplitToSequence",
     Operation.UPSAMPLE: "Resize Upsample DepthToSpace",
-    Operation.IDENTITY: "Identity Cast CastLike Expand QuantizeLinear DequantizeLinear",
+    Operation.IDENTITY: "SequenceAt Identity Cast CastLike Expand QuantizeLinear DequantizeLinear",
 }
 
 
