@@ -221,8 +221,8 @@ def _pad(call: OnnxCall) -> Description:
 def _recurrent(call: OnnxCall) -> Description:
     if 1 not in call.weights or "hidden_size" not in call.attributes:
         return {"op": Operation.RECURRENT}
-    # The weights of an export are put together in the file, where shape inference may give up; their parts have
-    # the input's width last.
+    # The weights of an export are put together in the file, where shape inference may give up; their parts
+    # have the input's width last.
     width, hidden = call.weights[1][-1], int(call.attributes["hidden_size"])
     rows = {"LSTM": 4, "GRU": 3}.get(call.name, 1) * hidden
     directions = 2 if call.attributes.get("direction") in ("bidirectional", b"bidirectional") else 1
