@@ -174,7 +174,10 @@ def test_numbers_of_any_kind_are_read() -> None:
     turned = inputs[:, :, ::-1].copy()[:, :, ::-1]
     asked = torch.from_numpy(inputs).requires_grad_()
     for same in (inputs.astype(np.float64), turned, asked):
-        assert [one.value for one in score(Modules().double(), same, labels * 1.0, proxies=names)] == expected
+        assert [one.value for one in score(Modules(), same, labels * 1.0, proxies=names)] == expected
+    for kind in (torch.float64, torch.bfloat16):
+        found = score(Modules().to(kind), asked.to(kind), labels, proxies=["params", "naswot"])
+        assert all(one.value is not None for one in found), found
 
 
 def test_without_a_trained_weight_there_is_nothing_to_score() -> None:

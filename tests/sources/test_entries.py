@@ -46,8 +46,13 @@ def chosen(source: str, entry: str | None = None) -> str:
         (TORCH + BLOCK + NET + "model = Net().to('cpu').eval()\n", ["model"]),
         (
             TORCH + "class A(nn.Module):\n  def __init__(self, width): ...\n  @classmethod\n"
-            "  def small(cls): return cls(3)\nmodel = A.small()\n",
+            "  def small(cls):\n    made = cls(3).eval()\n    return made\nmodel = A.small()\n",
             ["model"],
+        ),
+        (
+            TORCH + "class A(nn.Module):\n  def __init__(self): ...\n  @classmethod\n"
+            "  def count(cls): return sum(p.numel() for p in cls().parameters())\nSIZE = A.count()\n",
+            ["A"],
         ),
         (
             TORCH + BLOCK + NET + "model = Net()\nmodel = nn.DataParallel(model)\nmodel = model.to(0)\n",

@@ -209,9 +209,10 @@ class Tokens(layers.Layer):
         super().__init__()
         self.words = layers.Embedding(50, 8)
         self.places = layers.Embedding(128, 8)
+        self.mix = layers.Dense(8)
 
     def call(self, x):
-        return self.words(x) + self.places(ops.arange(ops.shape(x)[-1]))
+        return self.mix(self.words(x) + self.places(ops.arange(ops.shape(x)[-1])))
 
 
 class Net(keras.Model):
@@ -222,6 +223,32 @@ class Net(keras.Model):
 
     def call(self, x):
         return self.head(ops.mean(self.tokens(x), axis=1))
+"""
+
+PATCHES = """\
+import keras
+from keras import layers, ops
+
+
+class Patches(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.project = layers.Dense(8)
+        self.places = layers.Embedding(1024, 8)
+
+    def call(self, x):
+        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
+        return self.project(x) + self.places(ops.arange(x.shape[1]))
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.patches = Patches()
+        self.head = layers.Dense(4)
+
+    def call(self, x):
+        return self.head(ops.mean(self.patches(x), axis=1))
 """
 
 ARRAYS = """\
@@ -244,6 +271,7 @@ def test_an_embedding_in_a_layer_of_the_user_s_reads_tokens(
     write: Callable[..., Path], keras: Sandbox
 ) -> None:
     assert inspect_model(write(TEXT), entry="Net", sandbox=keras).input_shape == (16,)
+    assert inspect_model(write(PATCHES), entry="Net", sandbox=keras).input_shape == (3, 32, 32)
 
 
 @pytest.mark.parametrize("name", ["images", "batches"])
@@ -266,8 +294,8 @@ class Data(keras.utils.PyDataset):
     def __getitem__(self, index):
         return np.full((4, 8, 8, 3), index / 10), np.full((4, 1), index)
 """
-    samples = read_samples(f"{write(text, 'data.py')}:Data", count=20, sandbox=keras)
-    assert (
-        samples.images.shape == (12, 3, 8, 8)
-        and sorted(samples.labels.tolist()) == [0] * 4 + [1] * 4 + [2] * 4
-    )
+    path = write(text, "data.py")
+    samples = read_samples(f"{path}:Data", count=20, sandbox=keras)
+    assert samples.images.shape == (12, 3, 8, 8) and sorted(samples.labels) == [0] * 4 + [1] * 4 + [2] * 4
+    few = [read_samples(f"{path}:Data", count=4, seed=seed, sandbox=keras) for seed in range(4)]
+    assert len({int(one.labels[0]) for one in few}) > 1

@@ -73,6 +73,12 @@ def test_what_is_held_out_was_not_learned_as_another_network(cache: Path) -> Non
     assert len(learned) == 72 and 0 < len(held_out) < 18 and held_out.isdisjoint(learned.contents)
 
 
+def test_too_few_networks_of_their_own_are_refused_before_the_training(cache: Path) -> None:
+    graphs = load_graphs("nb101", get_family("nb101").networks(limit=60, seed=0), cache_dir=cache)
+    with pytest.raises(UserError, match="nb101: 0 of the 12 networks held out have a graph of their own"):
+        split(graphs.subset([0] * 60), CONFIG)
+
+
 def test_what_is_unseen_is_no_other_encoding_of_what_was_learned() -> None:
     family = get_family("nb201")
     if not (find_data_root() / family.table).is_file():

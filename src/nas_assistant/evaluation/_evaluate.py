@@ -97,10 +97,6 @@ def evaluate(
     """
     source = get_family(family)
     chosen = unseen_networks(family, predictor, networks, seed, data_root)
-    if len(chosen) < 20:
-        raise UserError(
-            f"{family}: {len(chosen)} unseen networks are too few to rank; at least 20 are needed"
-        )
     load = partial(load_graphs, cache_dir=cache_dir, workers=workers, progress=progress)
     graphs = load(family, chosen)
     if source.distinct:  # many of its files have one graph, which their encodings do not tell
@@ -108,6 +104,10 @@ def evaluate(
         known = {content for name, networks in learned for content in load(name, networks).contents}
         new = [place for place, content in enumerate(graphs.contents) if content not in known]
         graphs = graphs.subset(new)
+    if len(graphs) < 20:
+        raise UserError(
+            f"{family}: {len(graphs)} unseen networks are too few to rank; at least 20 are needed"
+        )
     predictions = predictor.predict_arrays(graphs.graphs)
     place = {key: index for index, key in enumerate(graphs.keys)}
     results = []

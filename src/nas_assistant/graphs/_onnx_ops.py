@@ -219,14 +219,14 @@ def _pad(call: OnnxCall) -> Description:
 
 @_handles("LSTM GRU RNN")
 def _recurrent(call: OnnxCall) -> Description:
-    if 1 not in call.weights or "hidden_size" not in call.attributes:
+    if 1 not in call.weights or 2 not in call.weights:
         return {"op": Operation.RECURRENT}
     # The weights of an export are put together in the file, where shape inference may give up; their parts
     # have the input's width last.
-    width, hidden = call.weights[1][-1], int(call.attributes["hidden_size"])
+    width, hidden = call.weights[1][-1], call.weights[2][-1]
     rows = {"LSTM": 4, "GRU": 3}.get(call.name, 1) * hidden
     directions = 2 if call.attributes.get("direction") in ("bidirectional", b"bidirectional") else 1
-    steps = (call.output or call.shape(0) or (0,))[0]
+    steps = (call.output or call.shape(0) or (0, 0))[1 if call.attributes.get("layout") else 0]
     return {
         "op": Operation.RECURRENT,
         "macs": steps * directions * rows * (width + hidden),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,15 @@ def weights_of(model: Any) -> list[Any]:
 
 def reads_tokens(model: Any) -> bool:
     """Whether a model that declares no input begins with an embedding, its first layer with weights."""
-    layers = model._flatten_layers() if isinstance(model, keras.layers.Layer) else []
-    first = next((layer for layer in layers if isinstance(layer, _FIRST)), None)
+    first = next((layer for layer in _as_declared(model) if isinstance(layer, _FIRST)), None)
     return isinstance(first, keras.layers.Embedding)
+
+
+def _as_declared(layer: Any) -> Iterator[Any]:
+    """A layer and those in it, in the order in which they were assigned."""
+    yield layer
+    for part in getattr(layer, "_layers", ()):
+        yield from _as_declared(part)
 
 
 def reads_channels_last(model: Any) -> bool:

@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nas_assistant.encoders import CATEGORIES, SIZES, EncoderConfig, GraphArrays, GraphEncoder, embed_arrays
+from nas_assistant.encoders import (
+    CATEGORIES,
+    SIZES,
+    EncoderConfig,
+    GraphArrays,
+    GraphEncoder,
+    embed_arrays,
+    laplacian_spectrum,
+)
 from nas_assistant.errors import UserError
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors._adapter import Adapter
@@ -31,7 +39,7 @@ _TRIAL = GraphArrays(
     categories=np.zeros((2, len(CATEGORIES)), dtype=np.uint8),
     sizes=np.zeros((2, len(SIZES)), dtype=np.float32),
     edges=np.asarray([[0], [1]], dtype=np.int32),
-    spectrum=np.zeros(21, dtype=np.float32),
+    spectrum=laplacian_spectrum(np.asarray([[0], [1]], dtype=np.int32), 2),
     size=np.zeros(3),
 )
 """Two nodes for a checkpoint to predict, which shows whether its parts go together."""

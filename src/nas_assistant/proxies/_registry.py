@@ -69,7 +69,7 @@ def _loaded(point: Any) -> BaseProxy:
         raise UserError(f"the proxy {point.name!r} ({point.value}) cannot be loaded: {error}") from error
     if not isinstance(proxy, BaseProxy):
         raise UserError(f"the proxy {point.name!r} ({point.value}) is not a BaseProxy")
-    if proxy.name != point.name:
-        message = f"calls itself {proxy.name!r}: give the entry point and the class one name"
+    if (own := getattr(proxy, "name", None)) != point.name:
+        message = f"calls itself {own!r}: give the entry point and the class one name"
         raise UserError(f"the proxy {point.name!r} ({point.value}) {message}")
     return proxy

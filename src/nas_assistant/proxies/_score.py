@@ -90,9 +90,12 @@ def make_probe(
 
 
 def _samples(inputs: Any) -> Array:
-    """A copy in the same layout; fractions in single precision, as the weights are."""
-    values = np.asarray(inputs.detach() if hasattr(inputs, "detach") else inputs).copy(order="K")
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
+    """A copy in the same layout; fractions, and images of bytes, in single precision."""
+    if hasattr(inputs, "detach"):
+        inputs = inputs.detach().float() if inputs.is_floating_point() else inputs.detach()
+    values = np.asarray(inputs).copy(order="K")
+    numbers = values.dtype.kind == "f" or (values.dtype.kind in "ub" and values.ndim == 4)
+    return values.astype(np.float32) if numbers else values
 
 
 def _classes(labels: Any) -> Array:

@@ -46,12 +46,14 @@ class TorchProbe(BaseProbe):
     ) -> None:
         super().__init__(inputs, labels, seed)
         try:
-            self._module = copy.deepcopy(module).float()
+            self._module = copy.deepcopy(module)
         except Exception as error:
             raise UserError(f"{type(module).__name__} cannot be copied: {error}") from error
         shape = tuple(input_shape or ())
         kind = torch.long if tokens else torch.float32
-        self._x = torch.zeros(BATCH, *shape, dtype=kind) if inputs is None else torch.from_numpy(inputs)
+        x = torch.zeros(BATCH, *shape, dtype=kind) if inputs is None else torch.from_numpy(inputs)
+        own = next((p.dtype for p in self._module.parameters() if p.is_floating_point()), torch.float32)
+        self._x = x.to(own) if x.is_floating_point() else x
         self._y = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
         initialise(self._module, seed, lambda fan: lambda w: w.uniform_(-(fan**-0.5), fan**-0.5))
         self._module.train()

@@ -204,7 +204,6 @@ def _first_batch(value: Any, path: Path, name: str) -> Example:
         value.timeout = 0
     elif torch is not None and isinstance(value, torch.utils.data.Dataset):
         value = torch.utils.data.DataLoader(value, batch_size=SAMPLES)
-    of_torch = torch is not None and isinstance(value, (torch.utils.data.DataLoader, torch.Tensor))
     channels_last = tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
     try:
         batch = value if hasattr(value, "shape") else next(iter(value))
@@ -222,4 +221,7 @@ def _first_batch(value: Any, path: Path, name: str) -> Example:
         array = array.astype(np.float32)
     elif array.dtype.kind in "ub" or array.dtype.itemsize < 8:
         array = array.astype(np.float32 if array.ndim == 4 else np.int64)
-    return Example(array, channels_last or (not of_torch and looks_channels_last(array.shape)))
+    of_torch = torch is not None and isinstance(batch, torch.Tensor)
+    if tensorflow is not None and not of_torch:  # plain arrays for Keras do not say so
+        channels_last = channels_last or looks_channels_last(array.shape)
+    return Example(array, channels_last)

@@ -209,19 +209,10 @@ class _Module:
         return found
 
     def _returned_framework(self, node: ast.FunctionDef) -> str | None:
-        returned = [part.value for part in own_nodes(node) if isinstance(part, ast.Return) and part.value]
+        returned = _returned(node)
         if not returned:
             return None
-        local = {
-            target.id: part.value
-            for part in own_nodes(node)
-            if isinstance(part, ast.Assign)
-            for target in part.targets
-            if isinstance(target, ast.Name)
-        }
         for value in returned:
-            if isinstance(value, ast.Name) and value.id in local:
-                value = local[value.id]
             if framework := self._value_framework(value):
                 return framework
         if node.returns is not None:
@@ -260,8 +251,7 @@ class _Module:
         for node in self._family(function.value.id) if function.value.id in self.classes else ():
             for part in node.body:
                 if isinstance(part, ast.FunctionDef) and part.name == function.attr:
-                    made = [n.func for n in ast.walk(part) if isinstance(n, ast.Call)]
-                    gives = any(isinstance(maker, ast.Name) and maker.id == "cls" for maker in made)
+                    gives = any(map(_is_of_cls, _returned(part)))
                     return self.classes[function.value.id] if gives else None
         return None
 
@@ -411,3 +401,28 @@ def _parsed(text: str) -> ast.expr:
         return expression_tree(text)
     except (SyntaxError, ValueError):
         return ast.Constant(None)
+
+
+def _returned(node: ast.FunctionDef) -> list[ast.expr]:
+    """The values that a function returns, those of its own names in place of these."""
+    local = {
+        target.id: part.value
+        for part in own_nodes(node)
+        if isinstance(part, ast.Assign)
+        for target in part.targets
+        if isinstance(target, ast.Name)
+    }
+    returned = [part.value for part in own_nodes(node) if isinstance(part, ast.Return) and part.value]
+    return [local.get(value.id, value) if isinstance(value, ast.Name) else value for value in returned]
+
+
+def _is_of_cls(value: ast.expr) -> bool:
+    """Whether a value is ``cls(...)``, moved or set to a mode perhaps."""
+    while isinstance(value, ast.Call):
+        function = value.func
+        if isinstance(function, ast.Name):
+            return function.id == "cls"
+        if not isinstance(function, ast.Attribute) or function.attr not in _UNWRAPPED:
+            return False
+        value = function.value
+    return False

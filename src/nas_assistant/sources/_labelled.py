@@ -118,8 +118,8 @@ def read_labelled(
     elif torch is not None and isinstance(value, torch.utils.data.Dataset) and not _numbered(value):
         value = torch.utils.data.DataLoader(value, batch_size=count)
     keras = sys.modules.get("keras")
-    if keras is not None and isinstance(value, keras.utils.PyDataset):  # numbers its batches, and has no end
-        value = map(value.__getitem__, range(len(value)))
+    if keras is not None and isinstance(value, keras.utils.PyDataset):  # its numbers are of batches
+        value = map(value.__getitem__, rng.permutation(len(value)).tolist())
     if _numbered(value):
         chosen = rng.permutation(len(value))[:count]
         items = [_pair(value[int(index)], place) for index in chosen]

@@ -143,6 +143,9 @@ def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet,
     """Networks to learn from, to calibrate on and to test on, apart by the seed.
 
     Of those held out, the ones with the graph of a network that is learned are left out.
+
+    Raises:
+        UserError: That leaves fewer than two.
     """
     order = list(range(len(graphs)))
     random.Random(config.seed).shuffle(order)
@@ -150,6 +153,11 @@ def split(graphs: GraphSet, config: TrainingConfig) -> tuple[GraphSet, GraphSet,
     learned = graphs.subset(order[held_out:])
     known, contents = set(learned.contents), graphs.contents
     kept = [place for place in order[:held_out] if contents[place] not in known]
+    if len(kept) < 2:
+        raise UserError(
+            f"{graphs.family}: {len(kept)} of the {held_out} networks held out have a graph of their own, "
+            "too few to calibrate on and to test: take more with --networks and --held-out"
+        )
     half = len(kept) // 2
     return learned, graphs.subset(kept[:half]), graphs.subset(kept[half:])
 
