@@ -337,25 +337,23 @@ def test_a_reduction_over_the_channels_is_no_pool(channels, method):
     assert [node.output_shape for node in graph.nodes[1:3]] == [(1, 8, 8)] * 2
 
 
-class Gated(nn.Module):
-    """Written as many write it: an index that only adds axes, a response normalised over its channels."""
+class Response(nn.Module):
+    """The global response normalisation of ConvNeXt V2."""
 
     def __init__(self):
         super().__init__()
-        self.conv, self.gate = nn.Conv2d(3, 8, 3), nn.Linear(8, 8)
+        self.conv = nn.Conv2d(3, 8, 3)
 
     def forward(self, x):
         x = self.conv(x)
-        x = x * self.gate(x.mean((2, 3))).sigmoid()[:, :, None, None]
         strength = x.mean((2, 3), keepdim=True)
         return x * (strength / strength.mean(1, keepdim=True))
 
 
 @pytest.mark.parametrize("method", ["trace", "export"])
-def test_axes_of_one_are_neither_split_nor_pooled(method):
-    graph = read_torch(Gated(), torch.randn(2, 3, 8, 8), method=method)
-    found = [op for op in ops(graph) if op in ("split", "global_avg_pool", "mean")]
-    assert found == ["global_avg_pool", "global_avg_pool", "mean"]
+def test_a_mean_over_the_channels_of_a_pooled_map_is_no_pool(method):
+    graph = read_torch(Response(), torch.randn(2, 3, 8, 8), method=method)
+    assert ops(graph) == ["input", "conv", "global_avg_pool", "mean", "mul", "mul", "output"]
 
 
 def test_layers_of_a_plain_list_are_told():

@@ -63,13 +63,7 @@ class ModelReport:
     def relevance_to_json(self) -> list[dict[str, Any]]:
         """The relevance of every layer as plain JSON data."""
         return [
-            {
-                "layer": layer.layer,
-                "op": layer.op,
-                "relevance": layer.weight,
-                "file": layer.file,
-                "line": layer.line,
-            }
+            {"layer": layer.layer, "op": layer.op, "relevance": layer.weight, "line": layer.line}
             for layer in self.layers
         ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nas_assistant.graphs._node import is_per_channel, without_ones
+from nas_assistant.graphs._node import is_per_channel
 from nas_assistant.graphs._operations import Operation
 
 Description = dict[str, Any]
@@ -339,7 +339,7 @@ def _prelu(call: Call) -> Description:
 
 @_handles("getitem select slice narrow index_select", "input")
 def _slice(call: Call) -> Description:
-    same = without_ones(call.output.shape) == without_ones(call.input.shape)  # as of w[:, :, None, None]
+    same = call.output.shape == call.input.shape
     return {"op": Operation.IDENTITY if same else Operation.SPLIT}
 
 
