@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from nas_assistant.errors import UserError
-from nas_assistant.sources._flow import Flow, loaded, own_nodes
+from nas_assistant.sources._flow import Flow, loaded, own_nodes, returned
 from nas_assistant.sources._names import Names
+from nas_assistant.sources._parameters import keyword_only, required_arguments
 from nas_assistant.sources._source import expression_tree, parse_source, read_source
 
 Kind = Literal["class", "instance", "function"]
@@ -102,7 +103,7 @@ class _Module:
         result = [self._class_entry(name, value, name not in blocks) for name, value in self.classes.items()]
         for name, value in self.functions.items():
             function = self.names.functions[name]
-            needed, keywords = required_arguments(function.args, bound=False), _keyword_only(function.args)
+            needed, keywords = required_arguments(function.args, bound=False), keyword_only(function.args)
             result.append(
                 Entry(name, "function", function.lineno, needed, value, name not in blocks, keywords)
             )
@@ -209,10 +210,10 @@ class _Module:
         return found
 
     def _returned_framework(self, node: ast.FunctionDef) -> str | None:
-        returned = _returned(node)
-        if not returned:
+        values = returned(node)
+        if not values:
             return None
-        for value in returned:
+        for value in values:
             if framework := self._value_framework(value):
                 return framework
         if node.returns is not None:
@@ -226,22 +227,28 @@ class _Module:
 
     def _value_framework(self, value: ast.expr) -> str | None:
         """The framework of the model that an expression gives, or None."""
+        function = self._maker(value)
+        if function is None:
+            return None
+        if isinstance(function, ast.Name) and function.id in self.functions:
+            return self.functions[function.id]
+        if framework := self._classmethod_framework(function):
+            return framework
+        dotted = ast.unparse(function)
+        if dotted in self.foreign and self.foreign[dotted][0] != "instance":
+            return self.foreign[dotted][1]
+        return self._class_framework(function, self.classes)
+
+    def _maker(self, value: ast.expr) -> ast.expr | None:
+        """What is called to give a value, whatever wraps or moves that, or None."""
         while isinstance(value, ast.Call):
             function = value.func
             if isinstance(function, ast.Attribute) and function.attr in _UNWRAPPED:
                 value = function.value
-                continue
-            if self.names.origin(function) in _WRAPPERS and value.args:
+            elif self.names.origin(function) in _WRAPPERS and value.args:
                 value = value.args[0]
-                continue
-            if isinstance(function, ast.Name) and function.id in self.functions:
-                return self.functions[function.id]
-            if framework := self._classmethod_framework(function):
-                return framework
-            dotted = ast.unparse(function)
-            if dotted in self.foreign and self.foreign[dotted][0] != "instance":
-                return self.foreign[dotted][1]
-            return self._class_framework(function, self.classes)
+            else:
+                return function
         return None
 
     def _classmethod_framework(self, function: ast.expr) -> str | None:
@@ -251,7 +258,8 @@ class _Module:
         for node in self._family(function.value.id) if function.value.id in self.classes else ():
             for part in node.body:
                 if isinstance(part, ast.FunctionDef) and part.name == function.attr:
-                    gives = any(map(_is_of_cls, _returned(part)))
+                    makers = map(self._maker, returned(part))
+                    gives = any(isinstance(maker, ast.Name) and maker.id == "cls" for maker in makers)
                     return self.classes[function.value.id] if gives else None
         return None
 
@@ -272,7 +280,7 @@ class _Module:
             ]
             if init:
                 needed = required_arguments(init[-1].args, bound=True)
-                keywords = _keyword_only(init[-1].args)
+                keywords = keyword_only(init[-1].args)
                 break
         return Entry(name, "class", line, needed, framework, outermost, keywords)
 
@@ -356,18 +364,6 @@ class _Module:
         return blocks
 
 
-def required_arguments(arguments: ast.arguments, *, bound: bool) -> tuple[str, ...]:
-    """Names of the arguments without a default; ``bound`` leaves out ``self``."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    needed = positional[: len(positional) - len(arguments.defaults)][1 if bound else 0 :]
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return tuple(arg.arg for arg in (*needed, *(a for a, default in pairs if default is None)))
-
-
-def _keyword_only(arguments: ast.arguments) -> tuple[str, ...]:
-    return tuple(argument.arg for argument in arguments.kwonlyargs)
-
-
 def _without_doubles(entries: list[Entry], module: _Module) -> list[Entry]:
     """Mark as not outermost what another entry makes: the class of an instance, the class of a factory."""
     outer = {entry.name: entry for entry in entries if entry.outermost}
@@ -401,28 +397,3 @@ def _parsed(text: str) -> ast.expr:
         return expression_tree(text)
     except (SyntaxError, ValueError):
         return ast.Constant(None)
-
-
-def _returned(node: ast.FunctionDef) -> list[ast.expr]:
-    """The values that a function returns, those of its own names in place of these."""
-    local = {
-        target.id: part.value
-        for part in own_nodes(node)
-        if isinstance(part, ast.Assign)
-        for target in part.targets
-        if isinstance(target, ast.Name)
-    }
-    returned = [part.value for part in own_nodes(node) if isinstance(part, ast.Return) and part.value]
-    return [local.get(value.id, value) if isinstance(value, ast.Name) else value for value in returned]
-
-
-def _is_of_cls(value: ast.expr) -> bool:
-    """Whether a value is ``cls(...)``, moved or set to a mode perhaps."""
-    while isinstance(value, ast.Call):
-        function = value.func
-        if isinstance(function, ast.Name):
-            return function.id == "cls"
-        if not isinstance(function, ast.Attribute) or function.attr not in _UNWRAPPED:
-            return False
-        value = function.value
-    return False

@@ -52,3 +52,16 @@ def loaded(body: Iterable[ast.AST]) -> Iterator[str]:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
                 yield part.id
+
+
+def returned(node: ast.FunctionDef) -> list[ast.expr]:
+    """The values that a function returns, those of its own names in place of these."""
+    local = {
+        target.id: part.value
+        for part in own_nodes(node)
+        if isinstance(part, ast.Assign)
+        for target in part.targets
+        if isinstance(target, ast.Name)
+    }
+    values = [part.value for part in own_nodes(node) if isinstance(part, ast.Return) and part.value]
+    return [local.get(value.id, value) if isinstance(value, ast.Name) else value for value in values]
