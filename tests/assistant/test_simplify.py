@@ -90,6 +90,18 @@ def test_what_the_prediction_needs_stays(model: Path, predictor: Predictor) -> N
     assert "nn.SiLU()" in result.best_source
 
 
+def test_a_simpler_form_that_reaches_the_target_ends_the_run_there(model: Path, predictor: Predictor) -> None:
+    def hampered(source: str) -> str:
+        return better(source).replace("8, 8, 3, padding=1)", "8, 8, 1)")
+
+    proposed, simplified = run(model, predictor, [hampered]).history
+    assert proposed.trusted_gain is not None and simplified.trusted_gain is not None
+    assert simplified.trusted_gain > proposed.trusted_gain
+    between = (proposed.trusted_gain + simplified.trusted_gain) / 2
+    result = run(model, predictor, [hampered], gain=between, run_dir=model.parent / "again")
+    assert result.stopped == "threshold" and result.gain > between
+
+
 def test_a_resumed_run_keeps_the_simpler_form_and_asks_as_if_it_were_not_there(
     model: Path, predictor: Predictor
 ) -> None:

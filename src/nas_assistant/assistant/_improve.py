@@ -293,6 +293,8 @@ def _run(search: Search, pool: SandboxPool, notes: tuple[str, ...]) -> Result:
             shortlist = _choose(search, jury, pool, stopped)
         elif search.can_simplify:
             simplify(search, pool)
+            if search.passed:
+                stopped = "threshold"
     except KeyboardInterrupt:
         # It may have come between a candidate's event and its place here.
         search.restore()
