@@ -26,6 +26,7 @@ from nas_assistant.evaluation import (
 from nas_assistant.evaluation._loop import Population
 from nas_assistant.evaluation._loop_rows import EncodingSearch
 from nas_assistant.families import Network, get_family
+from nas_assistant.generators import Proposal
 from nas_assistant.generators._mutate import MutateGenerator
 from nas_assistant.graphs import ComputationalGraph
 from nas_assistant.predictors import Prediction
@@ -209,6 +210,21 @@ def test_a_generator_can_be_shown_other_scores(monkeypatch, tmp_path):
     true, negated, shuffled = shown.values()
     assert negated == [-weight for weight in true]
     assert shuffled != true and sorted(shuffled) == sorted(true)
+
+
+def test_a_unit_tells_why_candidates_were_turned_down(monkeypatch, tmp_path):
+    class Broken(MutateGenerator):
+        def propose(self, request):
+            broken = [Proposal("class Network(:\n"), Proposal("class Network(\n")]
+            return [*broken, *super().propose(request)][:3]
+
+    monkeypatch.setattr("nas_assistant.generators.get_generator", lambda *_, **__: Broken())
+    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
+    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
+    settings = LoopSettings(networks=1, iterations=1, proposals=3)
+    records = LoopRecords(tmp_path / "units.jsonl")
+    (found,) = run_loop([population], [get_row("mutate")], settings, make_predictor(), records)
+    assert found["failures"] == {"parse": 2} and (found["candidates"], found["valid"]) == (3, 1)
 
 
 def test_a_row_without_trust_counts_the_whole_gain(monkeypatch, tmp_path):

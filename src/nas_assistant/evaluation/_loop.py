@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -266,6 +267,7 @@ def _of_result(result: Result, truth: Truth, start: Match, generator: BaseGenera
         "candidates": len(result.history),
         "valid": len(passed),
         "changed": sum(entry.failure is None or _is_another(entry) for entry in result.history),
+        "failures": dict(Counter(entry.failure.kind.value for entry in result.history if entry.failure)),
         "accepted": len(best),
         "in_family": sum(match is not None for match in matches.values()),
         "labelled": sum(match is not None and match.accuracy is not None for match in matches.values()),
