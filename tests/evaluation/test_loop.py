@@ -37,6 +37,11 @@ CONV = NB201.parse(
 )
 
 
+def one_start():
+    start = Network("start", CONV, 0.7)
+    return Population(NB201, (start,), [], 2.0, Truth(NB201, [start, *near(CONV, 80)]))
+
+
 def near(encoding, count, seed=0):
     """Neighbours of an encoding with made-up labels."""
     rng = random.Random(seed)
@@ -174,11 +179,9 @@ def test_a_damaged_line_is_named(tmp_path):
 
 
 def test_the_assistants_own_loop_is_a_unit(tmp_path):
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
-    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
     settings = LoopSettings(networks=1, iterations=1, proposals=3)
     (record,) = run_loop(
-        [population], [get_row("cells")], settings, make_predictor(), LoopRecords(tmp_path / "units.jsonl")
+        [one_start()], [get_row("cells")], settings, make_predictor(), LoopRecords(tmp_path / "units.jsonl")
     )
     assert record["candidates"] == 3
     assert record["valid"] >= record["in_family"] >= record["labelled"]
@@ -198,14 +201,12 @@ def test_a_generator_can_be_shown_other_scores(monkeypatch, tmp_path):
 
         return Watching()
 
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
-    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
     settings = LoopSettings(networks=1, iterations=1, proposals=2)
     rows = ["mutate:max_edits=1", "mutate:max_edits=1,scores=negated", "mutate:max_edits=1,scores=shuffled"]
     for text in rows:
         monkeypatch.setattr("nas_assistant.generators.get_generator", lambda *_, t=text, **__: watch(t))
         records = LoopRecords(tmp_path / "units.jsonl")
-        (found,) = run_loop([population], [get_row(text)], settings, make_predictor(), records)
+        (found,) = run_loop([one_start()], [get_row(text)], settings, make_predictor(), records)
         assert (found["unit"]["row"], found["candidates"]) == (text, 2)
     true, negated, shuffled = shown.values()
     assert negated == [-weight for weight in true]
@@ -219,11 +220,9 @@ def test_a_unit_tells_why_candidates_were_turned_down(monkeypatch, tmp_path):
             return [*broken, *super().propose(request)][:3]
 
     monkeypatch.setattr("nas_assistant.generators.get_generator", lambda *_, **__: Broken())
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
-    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
     settings = LoopSettings(networks=1, iterations=1, proposals=3)
     records = LoopRecords(tmp_path / "units.jsonl")
-    (found,) = run_loop([population], [get_row("mutate")], settings, make_predictor(), records)
+    (found,) = run_loop([one_start()], [get_row("mutate")], settings, make_predictor(), records)
     assert found["failures"] == {"parse": 2} and (found["candidates"], found["valid"]) == (3, 1)
 
 
@@ -235,11 +234,9 @@ def test_a_row_without_trust_counts_the_whole_gain(monkeypatch, tmp_path):
         return improve(*arguments, **options)
 
     monkeypatch.setattr("nas_assistant.assistant.improve", watched)
-    truth = Truth(NB201, [Network("start", CONV, 0.7), *near(CONV, 80)])
-    population = Population(NB201, (Network("start", CONV, 0.7),), [], 2.0, truth)
     rows = [get_row("mutate"), get_row("mutate-no-trust")]
     settings = LoopSettings(networks=1, iterations=1, proposals=1)
-    found = run_loop([population], rows, settings, make_predictor(), LoopRecords(tmp_path / "units.jsonl"))
+    found = run_loop([one_start()], rows, settings, make_predictor(), LoopRecords(tmp_path / "units.jsonl"))
     # No familiarity can be lower than another by more than one.
     assert margins == [None, 1.0] and [one["candidates"] for one in found] == [1, 1]
 
