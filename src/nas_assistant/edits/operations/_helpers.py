@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import libcst as cst
 
 from nas_assistant.edits._context import EditContext
-from nas_assistant.edits._source import dotted
+from nas_assistant.edits._source import dotted, self_attribute
 from nas_assistant.graphs import Node
+
+_CONTAINERS = ("Sequential", "ModuleList")
 
 
 def definition(context: EditContext, call: cst.Call) -> cst.FunctionDef | cst.ClassDef | None:
@@ -52,3 +56,36 @@ def nodes_of(context: EditContext, attribute: str, owner: cst.CSTNode) -> list[N
             inside.append(node)
     # A block with a forward pass of its own runs its nodes there, not in the class that holds it.
     return inside or found
+
+
+def named_blocks(context: EditContext) -> Iterator[tuple[str, cst.Call]]:
+    """The blocks that a PyTorch network constructs itself, as attributes or in containers, by dotted name."""
+    for assign in context.tree.nodes(cst.Assign):
+        if not isinstance(assign, cst.Assign) or len(assign.targets) != 1:
+            continue
+        owner, name = context.tree.enclosing(assign, cst.ClassDef), self_attribute(assign.targets[0].target)
+        if name and isinstance(owner, cst.ClassDef) and owner.name.value == context.graph.name:
+            yield from _blocks_in(context, assign.value, name)
+
+
+def _blocks_in(context: EditContext, node: cst.BaseExpression, name: str) -> Iterator[tuple[str, cst.Call]]:
+    if not isinstance(node, cst.Call):
+        return
+    if context.builds(node):
+        yield name, node
+        return
+    if dotted(node.func).rpartition(".")[2] not in _CONTAINERS:
+        return
+    items: Sequence[cst.Arg | cst.BaseElement] = node.args
+    listed = items[0].value if len(items) == 1 else None
+    if isinstance(listed, cst.List | cst.Tuple):
+        items = listed.elements
+    for position, item in enumerate(items):
+        if isinstance(item, cst.StarredElement) or (isinstance(item, cst.Arg) and item.star):
+            return
+        yield from _blocks_in(context, item.value, f"{name}.{position}")
+
+
+def under(context: EditContext, name: str) -> list[Node]:
+    """The nodes that run in the module of a dotted name."""
+    return [node for node in context.graph if node.layer == name or node.layer.startswith(f"{name}.")]

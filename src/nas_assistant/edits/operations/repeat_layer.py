@@ -10,7 +10,7 @@ import libcst as cst
 from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._growth import Growth, once_more
-from nas_assistant.edits._places import place_of, put_behind, wrappable
+from nas_assistant.edits._places import next_item, place_of, put_behind, wrappable
 from nas_assistant.edits._replace import Replacement
 from nas_assistant.edits._source import dotted
 from nas_assistant.edits.operations._arguments import bias_back, left_out_bias
@@ -23,6 +23,7 @@ from nas_assistant.edits.operations._around import (
 )
 from nas_assistant.edits.operations._ends import gives_scores, is_linear_at_times
 from nas_assistant.edits.operations._fresh import Written, activation, norm_again
+from nas_assistant.edits.operations._helpers import named_blocks, under
 from nas_assistant.edits.operations._text import copied, has_fixed_stride
 from nas_assistant.graphs import ACTIVATIONS, NORMALISATIONS, ComputationalGraph, Node, Operation
 
@@ -40,7 +41,7 @@ class RepeatLayer(BaseEditOperation):
     replaces = False
 
     def sites(self, context: EditContext) -> Iterator[Change]:
-        """Layers with equal input and output shapes, and blocks with an activation used as attributes.
+        """Layers with equal input and output shapes, and blocks of the network's own with an activation.
 
         A depthwise convolution is followed by its pointwise half instead, and the projection behind an
         attention stays the linear map that it is.
@@ -111,24 +112,14 @@ class RepeatLayer(BaseEditOperation):
     def _blocks(self, context: EditContext) -> Iterator[Change]:
         if not context.torch:
             return
-        for assign in context.tree.nodes(cst.Assign):
-            if not isinstance(assign, cst.Assign) or not isinstance(assign.value, cst.Call):
-                continue
-            call = assign.value
-            name = place_of(context, call).name
-            if not name or not context.builds(call):
-                continue
-            owner = context.tree.enclosing(call, cst.ClassDef)
-            if not isinstance(owner, cst.ClassDef) or owner.name.value != context.graph.name:
-                continue
-            nodes = [
-                node for node in context.graph if node.layer == name or node.layer.startswith(name + ".")
-            ]
+        for name, call in named_blocks(context):
+            nodes = under(context, name)
             if (
                 any(node.op in ACTIVATIONS for node in nodes)
                 and _keeps_shape(context, nodes)
                 and _one_line(context, call)
                 and _rebuilds(context, call)
+                and not _runs_next(context, call)
             ):
                 yield from self._change(context, call, nodes, name, context.tree.code(call))
 
@@ -179,6 +170,12 @@ def _bias(context: EditContext, layer: LayerCall, between: Mapping[Operation, Wr
 def _rebuilds(context: EditContext, call: cst.Call) -> bool:
     """Whether the arguments of a call may be evaluated twice; methods may keep count of something."""
     return not dotted(call.func).startswith("self.") and not any(item.star for item in call.args)
+
+
+def _runs_next(context: EditContext, call: cst.Call) -> bool:
+    """Whether the same call stands next in a container: behind that one, it comes to the same."""
+    behind = next_item(context, LayerCall(call, context.kinds["Dropout"], (), {}))
+    return behind is not None and context.tree.code(behind) == context.tree.code(call)
 
 
 def _one_line(context: EditContext, call: cst.Call) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import libcst as cst
 
@@ -12,8 +12,8 @@ from nas_assistant.edits._base import BaseEditOperation, Change
 from nas_assistant.edits._context import EditContext, LayerCall
 from nas_assistant.edits._growth import Growth
 from nas_assistant.edits._replace import Replacement
-from nas_assistant.edits._source import dotted
-from nas_assistant.edits.operations._helpers import parameter_names
+from nas_assistant.edits._source import dotted, integer
+from nas_assistant.edits.operations._helpers import named_blocks, parameter_names, under
 from nas_assistant.edits.operations._width import rounded, width_growth
 from nas_assistant.graphs import ComputationalGraph, Node, Operation, WeightedNode
 
@@ -30,7 +30,8 @@ class ScaleWidth(BaseEditOperation):
     """Changes one number of channels wherever the file writes it.
 
     For channels that go through parameters, lists or attributes of helpers, where the groups of
-    :class:`Widen` are not known. The sandbox has to check the result.
+    :class:`Widen` are not known. Branches that a block concatenates to the width that it is told go along.
+    The sandbox has to check the result.
     """
 
     name = "scale_width"
@@ -40,7 +41,8 @@ class ScaleWidth(BaseEditOperation):
 
     def sites(self, context: EditContext) -> Iterator[Change]:
         """Numbers that are the width of layers built from parameters."""
-        widths = self._widths(context)
+        joined = _joined(context)
+        widths = self._widths(context, joined)
         if not widths:
             return
         places: dict[int, list[cst.Integer]] = defaultdict(list)
@@ -49,7 +51,7 @@ class ScaleWidth(BaseEditOperation):
             if node.evaluated_value in widths and _holds_channels(context, node):
                 places[node.evaluated_value].append(node)
         for width, literals in sorted(places.items()):
-            if self._summed(context, width):
+            if self._summed(context, width, joined):
                 continue
             for factor in (1.5, 0.75, 2.0, 0.5):
                 to = rounded(width, factor)
@@ -75,7 +77,7 @@ class ScaleWidth(BaseEditOperation):
         """The layers themselves, and all that reads their channels."""
         return width_growth(graph, change)
 
-    def _widths(self, context: EditContext) -> dict[int, list[Node]]:
+    def _widths(self, context: EditContext, joined: Mapping[int, Node]) -> dict[int, list[Node]]:
         """Widths of layers whose number of channels is not written in their own call in this file."""
         nodes: list[Node] = []
         for layer in context.layers:
@@ -87,18 +89,18 @@ class ScaleWidth(BaseEditOperation):
         fixed = {context.graph.input_shape[:1], context.graph.output_shape[:1]}
         found: dict[int, list[Node]] = defaultdict(list)
         for node in nodes:
-            width = node.output_shape[:1]
+            width = joined[node.id].output_shape[:1] if node.id in joined else node.output_shape[:1]
             if width and width[0] >= _LEAST and width not in fixed:
                 found[width[0]].append(node)
         return found
 
-    def _summed(self, context: EditContext, width: int) -> bool:
+    def _summed(self, context: EditContext, width: int, joined: Mapping[int, Node]) -> bool:
         """Whether the width goes into a concatenation whose sum is written as a number of its own."""
         if not context.torch:
             return False
         layouts = context.channels.layouts
         for node in context.graph:
-            if node.op is not Operation.CONCAT or not node.output_shape:
+            if node.op is not Operation.CONCAT or not node.output_shape or node.id in joined:
                 continue
             parts = [layouts.size[group] for group, _ in layouts.of(node.id) or ()]
             written = any(
@@ -108,6 +110,30 @@ class ScaleWidth(BaseEditOperation):
             if written and (width in parts or not parts):
                 return True
         return False
+
+
+def _joined(context: EditContext) -> dict[int, Node]:
+    """For the nodes of blocks that are told how wide they come out: the concatenation that gives this width.
+
+    ``Cell(128, 256)`` reckons the widths of its branches from 256, while the 128 channels that come out of
+    ``Fire(96, 16, 64, 64)`` are those of its branches: such a width cannot be changed alone.
+    """
+    if not context.torch:
+        return {}
+    joined: dict[int, Node] = {}
+    for name, call in named_blocks(context):
+        given, nodes = {integer(argument.value) for argument in call.args}, under(context, name)
+        told = [node for node in nodes if _concatenates(node) and node.output_shape[0] in given]
+        if told:
+            joined.update(dict.fromkeys((node.id for node in nodes), told[-1]))
+    others = {
+        node.output_shape[0] for node in context.graph if _concatenates(node) and joined.get(node.id) != node
+    }
+    return {number: node for number, node in joined.items() if node.output_shape[0] not in others}
+
+
+def _concatenates(node: Node) -> bool:
+    return node.op is Operation.CONCAT and len(node.output_shape) == 3
 
 
 def _groups(context: EditContext) -> set[int]:
