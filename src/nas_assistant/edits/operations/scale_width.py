@@ -89,7 +89,7 @@ class ScaleWidth(BaseEditOperation):
         fixed = {context.graph.input_shape[:1], context.graph.output_shape[:1]}
         found: dict[int, list[Node]] = defaultdict(list)
         for node in nodes:
-            width = joined[node.id].output_shape[:1] if node.id in joined else node.output_shape[:1]
+            width = joined.get(node.id, node).output_shape[:1]
             if width and width[0] >= _LEAST and width not in fixed:
                 found[width[0]].append(node)
         return found
