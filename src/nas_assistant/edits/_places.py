@@ -231,9 +231,9 @@ def _siblings(context: EditContext, item: cst.CSTNode) -> Sequence[cst.CSTNode]:
     return outer.args if isinstance(outer, cst.Call) else getattr(outer, "elements", (item,))
 
 
-def next_item(context: EditContext, layer: LayerCall) -> cst.CSTNode | None:
-    """What stands next behind a layer in its container, if it is in one."""
-    place = place_of(context, layer.call)
+def next_item(context: EditContext, call: cst.Call) -> cst.CSTNode | None:
+    """What stands next behind a layer or block in its container, if it is in one."""
+    place = place_of(context, call)
     found = pairwise(_siblings(context, place.node)) if place.form == "item" else ()
     return next((getattr(after, "value", None) for item, after in found if item is place.node), None)
 

@@ -60,6 +60,8 @@ def nodes_of(context: EditContext, attribute: str, owner: cst.CSTNode) -> list[N
 
 def named_blocks(context: EditContext) -> Iterator[tuple[str, cst.Call]]:
     """The blocks that a PyTorch network constructs itself, as attributes or in containers, by dotted name."""
+    if not context.torch:
+        return
     for assign in context.tree.nodes(cst.Assign):
         if not isinstance(assign, cst.Assign) or len(assign.targets) != 1:
             continue
@@ -88,4 +90,4 @@ def _blocks_in(context: EditContext, node: cst.BaseExpression, name: str) -> Ite
 
 def under(context: EditContext, name: str) -> list[Node]:
     """The nodes that run in the module of a dotted name."""
-    return [node for node in context.graph if node.layer == name or node.layer.startswith(f"{name}.")]
+    return [node for node in context.graph if f"{node.layer}.".startswith(f"{name}.")]

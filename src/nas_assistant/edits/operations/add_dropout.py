@@ -106,6 +106,6 @@ def _is_of_vectors(context: EditContext, node: Node) -> bool:
 
 def _idle_behind(context: EditContext, layer: LayerCall) -> LayerCall | None:
     """The dropout layer that stands next behind a layer in its container and does nothing."""
-    item = next_item(context, layer)
+    item = next_item(context, layer.call)
     unused = (made for made in context.unused_layers if made.kind.role == "dropout")
     return next((made for made in unused if made.call is item), None)

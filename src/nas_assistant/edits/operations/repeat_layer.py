@@ -110,8 +110,6 @@ class RepeatLayer(BaseEditOperation):
         )
 
     def _blocks(self, context: EditContext) -> Iterator[Change]:
-        if not context.torch:
-            return
         for name, call in named_blocks(context):
             nodes = under(context, name)
             if (
@@ -174,7 +172,7 @@ def _rebuilds(context: EditContext, call: cst.Call) -> bool:
 
 def _runs_next(context: EditContext, call: cst.Call) -> bool:
     """Whether the same call stands next in a container: behind that one, it comes to the same."""
-    behind = next_item(context, LayerCall(call, context.kinds["Dropout"], (), {}))
+    behind = next_item(context, call)
     return behind is not None and context.tree.code(behind) == context.tree.code(call)
 
 

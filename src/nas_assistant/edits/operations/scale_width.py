@@ -118,8 +118,6 @@ def _joined(context: EditContext) -> dict[int, Node]:
     ``Cell(128, 256)`` reckons the widths of its branches from 256, while the 128 channels that come out of
     ``Fire(96, 16, 64, 64)`` are those of its branches: such a width cannot be changed alone.
     """
-    if not context.torch:
-        return {}
     joined: dict[int, Node] = {}
     for name, call in named_blocks(context):
         given, nodes = {integer(argument.value) for argument in call.args}, under(context, name)
